@@ -1,0 +1,51 @@
+# How things are compiled: the switches of the build, warnings, sanitizers, the compiler cache.
+
+option(BUILD_SHARED_LIBS "Build libgradus as a shared library" OFF)
+option(GRADUS_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(GRADUS_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(GRADUS_BUILD_BENCHMARKS "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
+option(GRADUS_WERROR "Treat warnings as errors (with g++ 12, which the code is kept clean for; others only warn)" OFF)
+set(GRADUS_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. \"address;undefined\" or \"thread\"")
+
+if(PROJECT_IS_TOP_LEVEL)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Kind of build: Release, Debug, RelWithDebInfo" FORCE)
+  endif()
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+endif()
+
+# Checkouts share cached objects: paths are hashed relative to the source tree.
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(GRADUS_CCACHE ccache)
+  mark_as_advanced(GRADUS_CCACHE)
+  if(GRADUS_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+                                    ${GRADUS_CCACHE})
+  endif()
+endif()
+
+set(GRADUS_WARNINGS)
+if(PROJECT_IS_TOP_LEVEL)
+  list(APPEND GRADUS_WARNINGS -Wall -Wextra)
+  if(GRADUS_WERROR AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    list(APPEND GRADUS_WARNINGS -Werror)
+  endif()
+endif()
+list(APPEND GRADUS_WARNINGS -Wno-psabi)  # vectors never cross the library's boundary
+
+set(GRADUS_SANITIZE_FLAGS)
+if(GRADUS_SANITIZE)
+  list(JOIN GRADUS_SANITIZE "," names)
+  set(GRADUS_SANITIZE_FLAGS -fsanitize=${names} -fno-omit-frame-pointer)
+  if("undefined" IN_LIST GRADUS_SANITIZE)
+    list(APPEND GRADUS_SANITIZE_FLAGS -fno-sanitize-recover=undefined)
+  endif()
+  add_link_options(${GRADUS_SANITIZE_FLAGS})
+endif()
+
+# What every target of this project is compiled with, the library's own and the programs.
+function(gradus_common_settings target)
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  target_compile_options(${target} PRIVATE ${GRADUS_WARNINGS} ${GRADUS_SANITIZE_FLAGS})
+endfunction()
