@@ -4,7 +4,8 @@
 set(GRADUS_LINK_LIBRARIES)       # what the library links, privately
 set(GRADUS_PRIVATE_INCLUDES)     # headers of what it links, for src/ and kernels/
 set(GRADUS_PRIVATE_DEFINITIONS)  # GRADUS_WITH_<PART>=0|1, for src/ and kernels/
-set(GRADUS_FOUND_PARTS)          # what a static consumer has to find again
+set(GRADUS_FOUND_PARTS)          # packages that a static library's consumer has to find again
+set(GRADUS_PC_LIBRARIES)         # the same for pkg-config
 
 # gradus_switch(NAME "what it is for"): declares the switch GRADUS_<NAME>.
 function(gradus_switch name purpose)
@@ -37,19 +38,18 @@ function(gradus_decide name found why_yes why_not)
   endif()
 endfunction()
 
-# gradus_use(target...): links imported targets into the library and gives src/ and kernels/ their headers.
-macro(gradus_use)
-  foreach(used ${ARGN})
-    list(APPEND GRADUS_LINK_LIBRARIES ${used})
-    list(APPEND GRADUS_PRIVATE_INCLUDES $<TARGET_PROPERTY:${used},INTERFACE_INCLUDE_DIRECTORIES>)
-  endforeach()
+# gradus_use(TARGET PC...): links an imported target into the library and gives src/ and kernels/ its headers. PC: its flags for pkg-config.
+macro(gradus_use target)
+  list(APPEND GRADUS_LINK_LIBRARIES ${target})
+  list(APPEND GRADUS_PRIVATE_INCLUDES $<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>)
+  list(APPEND GRADUS_PC_LIBRARIES ${ARGN})
 endmacro()
 
 # ---- required -----------------------------------------------------------------------------------------------------------
 set(THREADS_PREFER_PTHREAD_FLAG OFF)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
-gradus_use(ZLIB::ZLIB)
+gradus_use(ZLIB::ZLIB -lz)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(nlohmann_json 3.9 REQUIRED)
 foreach(headers Eigen3::Eigen nlohmann_json::nlohmann_json)  # headers only: compiled in, never linked, unknown to consumers
@@ -64,6 +64,7 @@ endif()
 gradus_decide(OPENMP "${OpenMP_CXX_FOUND}" "kernels share their work among threads" "the compiler has no OpenMP: kernels run on one thread")
 if(GRADUS_WITH_OPENMP)
   list(APPEND GRADUS_LINK_LIBRARIES OpenMP::OpenMP_CXX)
+  list(APPEND GRADUS_PC_LIBRARIES ${OpenMP_CXX_FLAGS})
   list(APPEND GRADUS_FOUND_PARTS OpenMP)
 endif()
 
@@ -73,7 +74,7 @@ if(GRADUS_SLEEF)
 endif()
 gradus_decide(SLEEF "${SLEEF_FOUND}" "${SLEEF_LIBRARY}" "not found (libsleef-dev): one element at a time through <cmath>")
 if(GRADUS_WITH_SLEEF)
-  gradus_use(SLEEF::SLEEF)
+  gradus_use(SLEEF::SLEEF -lsleef)
   list(APPEND GRADUS_FOUND_PARTS SLEEF)
 endif()
 
@@ -83,7 +84,9 @@ if(GRADUS_BLAS)
 endif()
 gradus_decide(BLAS "${OpenBLAS_FOUND}" "${OpenBLAS_LIBRARY} (${OpenBLAS_THREADING})" "OpenBLAS not found (libopenblas-openmp-dev): matrix products are Eigen's")
 if(GRADUS_WITH_BLAS)
-  gradus_use(OpenBLAS::OpenBLAS)
+  get_filename_component(folder ${OpenBLAS_LIBRARY} DIRECTORY)
+  get_filename_component(name ${OpenBLAS_LIBRARY} NAME)
+  gradus_use(OpenBLAS::OpenBLAS -L${folder} -Wl,-rpath,${folder} -l:${name})
   list(APPEND GRADUS_FOUND_PARTS OpenBLAS)
 endif()
 
@@ -93,7 +96,7 @@ if(GRADUS_ONEDNN)
 endif()
 gradus_decide(ONEDNN "${oneDNN_FOUND}" "${oneDNN_VERSION}, ${oneDNN_LIBRARY}" "not found (libdnnl-dev): convolutions are matrix products")
 if(GRADUS_WITH_ONEDNN)
-  gradus_use(oneDNN::oneDNN)
+  gradus_use(oneDNN::oneDNN -ldnnl)
   list(APPEND GRADUS_FOUND_PARTS oneDNN)
 endif()
 
@@ -108,7 +111,8 @@ if(CURL_FOUND AND OpenSSL_FOUND)
 endif()
 gradus_decide(DOWNLOAD ${download_found} "libcurl ${CURL_VERSION_STRING}, OpenSSL ${OPENSSL_VERSION}" "libcurl or OpenSSL not found (libcurl4-openssl-dev, libssl-dev)")
 if(GRADUS_WITH_DOWNLOAD)
-  gradus_use(CURL::libcurl OpenSSL::Crypto)
+  gradus_use(CURL::libcurl -lcurl)
+  gradus_use(OpenSSL::Crypto -lcrypto)
   list(APPEND GRADUS_FOUND_PARTS CURL OpenSSL)
 endif()
 
@@ -128,7 +132,7 @@ gradus_decide(CUDA ${cuda_found} "${CMAKE_CUDA_COMPILER}" "${cuda_why_not}")
 if(GRADUS_WITH_CUDA)
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
-  gradus_use(CUDA::cudart)
+  gradus_use(CUDA::cudart -lcudart)
   list(APPEND GRADUS_FOUND_PARTS CUDAToolkit)
 endif()
 

@@ -5,6 +5,7 @@
 
 namespace gradus {
 
+// clang-format off: one line each
 /// The base of all that the library throws on bad input.
 struct Error : std::runtime_error { using std::runtime_error::runtime_error; };
 struct ShapeError : Error { using Error::Error; };    // shapes, ranks, axes that do not fit
@@ -15,5 +16,6 @@ struct ValueError : Error { using Error::Error; };    // any other argument that
 struct GraphError : Error { using Error::Error; };    // freed graphs, writes on saved tensors, missing gradients
 struct IoError : Error { using Error::Error; };       // files: missing, truncated, lying, unwritable
 struct OutOfMemory : Error { using Error::Error; };   // the request and the allocator's state; the process can go on
+// clang-format on
 
 }  // namespace gradus

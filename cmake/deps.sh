@@ -1,0 +1,45 @@
+#!/bin/sh
+# Installs, with apt-get, what Debian 12 lacks to build Gradus, test it, and train the first network. Packages only; nothing is
+# downloaded from anywhere else, and nothing happens when everything is there. Runs as root or through sudo, and never asks.
+set -eu
+
+packages=$(sed 's/#.*//' <<'LIST'
+g++                     # the compiler
+cmake ninja-build       # the build
+ccache                  # makes a second build cheap
+pkg-config              # how other projects find the library; tested
+git ca-certificates     # sources
+libeigen3-dev           # decompositions (svd, qr, eigh, ...); matrix products where there is no BLAS
+libsleef-dev            # vectorized functions for double
+zlib1g-dev              # datasets that are compressed
+nlohmann-json3-dev      # headers of safetensors files
+libopenblas-openmp-dev  # matrix products; the variant that shares OpenMP's threads
+libdnnl-dev             # oneDNN: convolutions, pooling, small matrix products
+libcurl4-openssl-dev    # opt-in download of datasets
+libssl-dev              # SHA-256 of what was downloaded
+libgtest-dev            # tests
+libbenchmark-dev        # benchmarks
+clang libclang-rt-dev   # fuzzing
+clang-format            # layout of the source
+python3-venv            # checks of the source; reading and writing safetensors with Python's own library in a test
+dataset-fashion-mnist   # 70,000 real images to learn from
+LIST
+)
+
+command -v apt-get >/dev/null || { echo "deps.sh: no apt-get here; please install what matches: $(echo $packages)" >&2; exit 0; }
+
+missing=""
+for package in $packages; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+root=""
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || { echo "deps.sh: not root and no sudo; as root: apt-get install$missing" >&2; exit 1; }
+  root=sudo
+fi
+echo "Installing:$missing"
+$root apt-get update -q </dev/null
+$root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing </dev/null
