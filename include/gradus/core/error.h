@@ -5,7 +5,7 @@
 
 namespace gradus {
 
-// clang-format off: one line each
+// clang-format off
 /// The base of all that the library throws on bad input.
 struct Error : std::runtime_error { using std::runtime_error::runtime_error; };
 struct ShapeError : Error { using Error::Error; };    // shapes, ranks, axes that do not fit
