@@ -138,17 +138,29 @@ endif()
 
 # What the library's own sources see and nobody else: the repository root (kernels/...), private headers, GRADUS_WITH_<PART>.
 function(gradus_private_settings target)
-  gradus_common_settings(${target})
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
+  gradus_compile_settings(${target})
   target_include_directories(${target} SYSTEM PRIVATE ${GRADUS_PRIVATE_INCLUDES})
   target_compile_definitions(${target} PRIVATE ${GRADUS_PRIVATE_DEFINITIONS})
+endfunction()
+
+# The part of it that kernels per instruction set see: they know SLEEF and no other library, so that builds with and without BLAS or
+# oneDNN share their cached objects.
+function(gradus_isa_settings target)
+  gradus_compile_settings(${target})
+  if(GRADUS_WITH_SLEEF)
+    target_include_directories(${target} SYSTEM PRIVATE $<TARGET_PROPERTY:SLEEF::SLEEF,INTERFACE_INCLUDE_DIRECTORIES>)
+  endif()
+  target_compile_definitions(${target} PRIVATE GRADUS_WITH_SLEEF=${GRADUS_WITH_SLEEF})
+endfunction()
+
+function(gradus_compile_settings target)
+  gradus_common_settings(${target})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
   # One machine's sums are another's: no contraction but where a kernel's instruction set asks for it.
   target_compile_options(${target} PRIVATE -ffp-contract=off)
-  if(NOT WIN32)
-    # A static library may end up in a shared one; inlining stays what it is without -fPIC.
-    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-    target_compile_options(${target} PRIVATE -fno-semantic-interposition)
-  endif()
+  # A static library may end up in a shared one; inlining stays what it is without -fPIC.
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${target} PRIVATE -fno-semantic-interposition)
   if(GRADUS_WITH_OPENMP)
     target_compile_options(${target} PRIVATE ${OpenMP_CXX_FLAGS})
   endif()
