@@ -11,7 +11,8 @@ for isa in avx2 avx512; do
   outside=$(grep -v "${#isa}$isa" <<<"$weak" || true)
   if [ -n "$outside" ]; then
     echo "check_symbols: functions compiled for $isa that other code could be linked to:"
-    sed 's/^.*gradus_kernels_[a-z0-9]*.dir.//' <<<"$outside" | c++filt
+    awk '{ print $NF }' <<<"$outside" | sort | uniq -c | sort -nr | c++filt
+    grep -o 'cpu/isa/[^:]*' <<<"$outside" | sort -u | sed 's/^/  in /'
     status=1
   fi
   echo "check_symbols: $isa: $(grep -c . <<<"$weak" || true) inline functions in ${#objects[@]} objects, $(grep -c . <<<"$outside" || true) without its name"

@@ -1,16 +1,15 @@
 // From a run-time dtype to a type: `dispatch_float("softmax", x.dtype, [&]<class T>() { ... })`. The op has checked the dtype
 // before; a kernel that meets one it has no code for says so.
 #pragma once
-#include <string>
+#include <cstdint>
 
 #include "gradus/core/dtype.h"
 #include "gradus/core/error.h"
 
 namespace gradus {
 
-[[noreturn]] inline void no_kernel(const char* kernel, DType t) {
-  throw DTypeError(std::string(kernel) + ": no kernel for " + name(t) + "; cast with to<float>() first");
-}
+/// Defined once, for the baseline: code for AVX-512 must not bring along inline functions that others could be linked to.
+[[noreturn]] void no_kernel(const char* kernel, DType t);
 
 template <class F> decltype(auto) dispatch_float(const char* kernel, DType t, F&& f) {
   switch (t) {
