@@ -1,0 +1,9 @@
+// Everything.
+#pragma once
+#include "gradus/autograd/autograd.h"
+#include "gradus/core/random.h"
+#include "gradus/core/tensor.h"
+#include "gradus/ops/create.h"
+#include "gradus/ops/elementwise.h"
+#include "gradus/ops/reduce.h"
+#include "gradus/ops/view.h"

@@ -1,0 +1,82 @@
+// Copies, casts, fills and `where`: kernels that move elements.
+#include "kernels/array.h"
+#include "kernels/cpu/run.h"
+#include "kernels/dispatch.h"
+#include "kernels/packet.h"
+
+namespace gradus::cpu {
+inline namespace GRADUS_ISA {
+namespace {
+
+/// Half types meet every other type in float; numbers that do not fit an integer are cut as the processor cuts them.
+template <class To, class From> void convert(int64_t n, void* const* p, const Scalar*) {
+  auto* y = static_cast<To*>(p[0]);
+  auto* x = static_cast<const From*>(p[1]);
+  if constexpr (std::is_same_v<To, From>) {
+    __builtin_memmove(y, x, n * sizeof(To));
+  } else if constexpr (std::is_same_v<accumulate_t<To>, float> && std::is_same_v<accumulate_t<From>, float>) {
+    constexpr int kLanes = sizeof(PacketF) / sizeof(float);
+    for (int64_t i = 0; i < n; i += kLanes) store(y + i, load(x + i));
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      if constexpr (std::is_same_v<To, bool>) y[i] = accumulate_t<From>(x[i]) != 0;
+      else y[i] = To(accumulate_t<To>(accumulate_t<From>(x[i])));
+    }
+  }
+}
+
+template <class T> void select(int64_t n, void* const* p, const Scalar*) {
+  auto *y = static_cast<T*>(p[0]), *a = static_cast<T*>(p[2]), *b = static_cast<T*>(p[3]);
+  auto* condition = static_cast<const int8_t*>(p[1]);
+  using Lanes = Number<T, 16>;
+  for (int64_t i = 0; i < n; i += 16) {
+    typename Lanes::Mask mask{
+        __builtin_convertvector(load_bits<Bools<16>>(condition + i) != 0, decltype(Lanes::Mask::v))};
+    auto x = Lanes(load_bits<typename Lanes::V>(a + i)), z = Lanes(load_bits<typename Lanes::V>(b + i));
+    store_bits(y + i, where(mask, x, z).v);
+  }
+}
+
+void run_over(const char* op, std::initializer_list<const Array*> arrays, Run run, Scalar value = {}) {
+  Elementwise c{op, (*arrays.begin())->dtype, 1, int(arrays.size()), {}, {}, {value, {}}, {}};
+  const Array& y = **arrays.begin();
+  View views[kMaxOperands];
+  bool contiguous = true;
+  int k = 0;
+  for (const Array* x : arrays) {
+    c.data[k] = x->data, c.item_size[k] = uint8_t(item_size(x->dtype));
+    views[k++] = {x->rank, x->shape, x->stride};
+    contiguous = contiguous && x->contiguous && x->count == y.count;
+  }
+  if (contiguous) c.plan.set_contiguous(y.count, c.operands);
+  else c.plan.set(y.rank, y.shape, views, c.operands);
+  for_each_run(c, run);
+}
+
+}  // namespace
+
+namespace rows {
+void where(const Elementwise& c) {
+  for_each_run(c, dispatch_size(c.dtype, []<class T>() -> Run { return select<T>; }));
+}
+}  // namespace rows
+
+void copy(const Array& y, const Array& x) {
+  auto conversion = [&]<class To>() -> Run {
+    return dispatch_all("to", x.dtype, []<class From>() -> Run { return convert<To, From>; });
+  };
+  auto same = []<class T>() -> Run { return convert<T, T>; };
+  run_over("to", {&y, &x}, y.dtype == x.dtype ? dispatch_size(y.dtype, same) : dispatch_all("to", y.dtype, conversion));
+}
+
+void fill(const Array& y, Scalar value) {
+  run_over("fill", {&y}, dispatch_all("fill", y.dtype, []<class T>() -> Run {
+             return [](int64_t n, void* const* p, const Scalar* s) {
+               T v = s[0].to<T>(), *to = static_cast<T*>(p[0]);
+               for (int64_t i = 0; i < n; ++i) to[i] = v;
+             };
+           }), value);
+}
+
+}  // namespace GRADUS_ISA
+}  // namespace gradus::cpu

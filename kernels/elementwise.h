@@ -1,0 +1,20 @@
+// One elementwise call, as every backend's row kernels take it.
+#pragma once
+#include "gradus/core/scalar.h"
+#include "kernels/plan.h"
+
+namespace gradus {
+
+/// Outputs first, then inputs, all laid out by one plan. A null output is not wanted; a null input is not used.
+struct Elementwise {
+  const char* op;  // for errors
+  DType dtype;     // of the arithmetic; `where` and comparisons also have operands of bool
+  int outputs, operands;
+  void* data[kMaxOperands];
+  uint8_t item_size[kMaxOperands];
+  Scalar scalars[2];
+  Plan plan;
+};
+using ElementwiseKernel = void(const Elementwise&);
+
+}  // namespace gradus

@@ -1,0 +1,50 @@
+// What the tape keeps behind its public face.
+#pragma once
+#include <functional>
+#include <string>
+#include <unordered_set>
+
+#include "gradus/autograd/autograd.h"
+#include "src/core/message.h"
+
+namespace gradus {
+
+struct NodeExtras {
+  struct Hook {
+    uint64_t id;
+    uint32_t slot;
+    std::function<AnyTensor(const AnyTensor&)> call;
+  };
+  struct PostHook {
+    uint64_t id;
+    std::function<void(AnyTensor&)> call;
+  };
+  std::vector<Hook> hooks;
+  std::vector<PostHook> post_hooks;        // leaves only
+  std::vector<AnyTensor> retained;         // per slot, after retain_grad()
+  std::vector<bool> retain;
+  std::vector<Shape> more_shapes;          // of outputs 1, 2, ...
+  std::vector<AnyTensor> more_pending;
+  std::string recorded_at;                 // in anomaly mode
+};
+NodeExtras& extras_of(Node&);
+
+/// Where a leaf's gradient is gathered. The tensor owns the node, the node owns the gradient.
+struct Leaf final : Node {
+  AnyTensor grad;
+  std::atomic_flag busy = ATOMIC_FLAG_INIT;  // two threads may reach one leaf from graphs of their own
+  bool counted = false;                      // it has hooks, which must see it once, with the whole gradient
+  const char* name() const override { return "leaf"; }
+  void backward(AnyTensor& g, AnyTensor*, bool create_graph) override;
+};
+
+/// The node that this thread's backward is running, and what that backward is after.
+struct Walk {
+  Node* node = nullptr;
+  const std::unordered_set<const Node*>* needed = nullptr;  // set by grad(): the rest of the graph is left alone
+};
+extern thread_local constinit Walk current_walk;
+extern std::atomic<int> hooked_leaves;
+extern std::atomic<bool> anomaly_mode;
+
+}  // namespace gradus

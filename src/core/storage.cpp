@@ -1,0 +1,156 @@
+// Where a tensor's bytes come from on the CPU: small ones from the pool, larger ones from free lists of like sizes, so that a
+// training step in its second round asks the system for nothing.
+#include "gradus/core/storage.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "kernels/table.h"
+#include "src/core/message.h"
+
+namespace gradus {
+namespace {
+
+constexpr size_t kHeader = pool::kLine;
+static_assert(sizeof(Storage) <= kHeader);
+constexpr size_t kHuge = size_t(1) << 21;
+
+/// Rounds up to one of eight sizes per doubling: at most an eighth is wasted, and like requests meet again.
+size_t rounded(size_t bytes) {
+  size_t step = std::max<size_t>(pool::kLine, std::bit_floor(bytes) / 8);
+  return (bytes + step - 1) / step * step;
+}
+
+class CpuAllocator {
+ public:
+  void* allocate(size_t bytes) {
+    std::unique_lock lock(mutex_);
+    ++stats_.allocations;
+    // A block of the next size or two serves as well; a much larger one would be wasted.
+    auto it = free_.lower_bound(bytes);
+    while (it != free_.end() && it->second.empty()) it = free_.erase(it);
+    void* p = nullptr;
+    if (it != free_.end() && it->first <= bytes + bytes / 4) {
+      p = it->second.back();
+      it->second.pop_back();
+      stats_.cached -= it->first;
+      bytes_of(p) = it->first;
+      took(it->first);
+      return p;
+    }
+    if (limit_ && stats_.in_use + stats_.cached + bytes > limit_) {
+      trim();
+      if (stats_.in_use + bytes > limit_) refuse(bytes, "the limit set is " + std::to_string(limit_) + " bytes");
+    }
+    p = from_system(bytes);
+    if (!p) {
+      trim();
+      p = from_system(bytes);
+    }
+    if (!p) refuse(bytes, "the system refused");
+    ++stats_.system_requests;
+    took(bytes);
+    bytes_of(p) = bytes;
+    return p;
+  }
+  void free(void* p) noexcept {
+    std::lock_guard lock(mutex_);
+    size_t bytes = bytes_of(p);
+    stats_.in_use -= bytes, stats_.cached += bytes;
+    free_[bytes].push_back(p);
+  }
+  void trim() noexcept {  // the caller holds the mutex
+    for (auto& [bytes, blocks] : free_)
+      for (void* p : blocks) std::free(p), stats_.cached -= bytes;
+    free_.clear();
+  }
+  void empty_cache() {
+    std::lock_guard lock(mutex_);
+    trim();
+  }
+  MemoryStats stats() {
+    std::lock_guard lock(mutex_);
+    MemoryStats s = stats_;
+    s.in_use += pool::reserved(), s.peak_in_use += pool::reserved();
+    return s;
+  }
+  void reset_peak() {
+    std::lock_guard lock(mutex_);
+    stats_.peak_in_use = stats_.in_use;
+  }
+  void set_limit(size_t bytes) {
+    std::lock_guard lock(mutex_);
+    limit_ = bytes;
+  }
+
+ private:
+  static size_t& bytes_of(void* block) { return static_cast<Storage*>(block)->bytes; }
+  static void* from_system(size_t bytes) {
+    if (bytes < kHuge) return std::aligned_alloc(pool::kLine, bytes);
+    void* p = std::aligned_alloc(kHuge, (bytes + kHuge - 1) / kHuge * kHuge);
+    if (p) madvise(p, bytes, MADV_HUGEPAGE);  // fewer page faults and misses on large arrays
+    return p;
+  }
+  void took(size_t bytes) {
+    stats_.in_use += bytes;
+    stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
+  }
+  [[noreturn]] void refuse(size_t bytes, const std::string& why) {
+    fail<OutOfMemory>("out of memory: asked for ", bytes, " bytes, ", stats_.in_use, " are in use and ", stats_.cached, " cached; ",
+                      why, "; free tensors, or run in smaller batches");
+  }
+
+  std::mutex mutex_;
+  std::map<size_t, std::vector<void*>> free_;
+  MemoryStats stats_;
+  size_t limit_ = 0;
+};
+
+CpuAllocator& cpu_allocator() {
+  static auto* allocator = new CpuAllocator;  // never destroyed: static tensors are freed late
+  return *allocator;
+}
+
+[[noreturn]] void no_device(Device device) {
+  kernels(device.type);  // throws where no backend is registered
+  fail<DeviceError>(to_string(device), ": the backend has no allocator");
+}
+
+}  // namespace
+
+Ref<Storage> Storage::make(size_t bytes, Device device) {
+  if (device.type != DeviceType::cpu) no_device(device);
+  if (bytes > size_t(1) << 60) fail<OutOfMemory>("out of memory: asked for ", bytes, " bytes");
+  size_t whole = bytes + kHeader;
+  auto* s = static_cast<Storage*>(nullptr);
+  if (whole <= pool::kLargest) {
+    s = new (pool::allocate(whole)) Storage;
+    s->bytes = whole;
+    s->release = [](Storage* s) { pool::free(s, s->bytes); };
+  } else {
+    void* block = cpu_allocator().allocate(rounded(whole));
+    size_t reserved = static_cast<Storage*>(block)->bytes;
+    s = new (block) Storage;
+    s->bytes = reserved;
+    s->release = [](Storage* s) { cpu_allocator().free(s); };
+  }
+  s->data = reinterpret_cast<char*>(s) + kHeader;
+  return Ref<Storage>(s);
+}
+
+namespace {
+CpuAllocator& allocator_of(Device device) {
+  if (device.type != DeviceType::cpu) no_device(device);
+  return cpu_allocator();
+}
+}  // namespace
+MemoryStats memory_stats(Device device) { return allocator_of(device).stats(); }
+void reset_peak_memory(Device device) { allocator_of(device).reset_peak(); }
+void empty_cache(Device device) { allocator_of(device).empty_cache(); }
+void set_memory_limit(size_t bytes, Device device) { allocator_of(device).set_limit(bytes); }
+
+}  // namespace gradus
