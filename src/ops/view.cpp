@@ -272,7 +272,7 @@ AnyTensor& AnyTensor::copy_(const AnyTensor& source) {
   check_defined("copy_", *this), check_defined("copy_", source);
   check_in_place("copy_", *this);
   if (source.device() != device()) fail<DeviceError>("copy_: from ", source.device(), " to ", device(), "; move the source with to()");
-  AnyTensor from = expand(source, shape());  // throws where the shapes do not fit
+  AnyTensor from = gradus::expand(source, shape());  // throws where the shapes do not fit
   if (from.impl()->storage.get() == impl_->storage.get()) from = gradus::clone(from);
   if (numel() > 0) kernel("copy_", &KernelTable::copy, *this)(array(*this), array(from));
   written_in_place(*this);

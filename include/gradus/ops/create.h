@@ -1,6 +1,6 @@
 // New tensors.
 #pragma once
-#include "gradus/core/any_tensor.h"
+#include "gradus/core/tensor.h"
 
 namespace gradus {
 

@@ -2,7 +2,7 @@
 // broadcast as in NumPy and have one dtype. Scalars take the tensor's dtype; a fraction with an integer tensor is a DTypeError.
 // Division of integers cuts towards zero, and by zero is a ValueError.
 #pragma once
-#include "gradus/core/any_tensor.h"
+#include "gradus/core/tensor.h"
 
 namespace gradus {
 

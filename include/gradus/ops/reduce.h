@@ -1,6 +1,6 @@
 // Reductions over any set of axes; none given means all. keepdim leaves the reduced axes in place with size 1.
 #pragma once
-#include "gradus/core/any_tensor.h"
+#include "gradus/core/tensor.h"
 
 namespace gradus {
 

@@ -1,7 +1,7 @@
 // Views: tensors that share their storage with the one they came from. All are differentiable and cost no copy, except reshape
 // where the strides do not allow a view. Axes count from the end where negative.
 #pragma once
-#include "gradus/core/any_tensor.h"
+#include "gradus/core/tensor.h"
 
 namespace gradus {
 

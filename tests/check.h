@@ -1,0 +1,136 @@
+// What every test of numbers needs: draws in double, distances, and gradient checks with random cotangents.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "gradus/gradus.h"
+
+namespace gradus::testing {
+
+/// Uniform values in [lo, hi), of double unless asked otherwise. The same for the same seed.
+inline AnyTensor draw(const Shape& shape, double lo = -1, double hi = 1, uint64_t seed = 7, DType dtype = DType::float64) {
+  AnyTensor x = empty(shape, DType::float64);
+  uint64_t state = seed * 0x9E3779B97F4A7C15u + 0x1234567;
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    static_cast<double*>(x.raw_data())[i] = lo + (hi - lo) * double(state >> 11) * 0x1p-53;
+  }
+  return x.to(dtype);
+}
+/// Elements in row-major order, as double.
+inline std::vector<double> values(const AnyTensor& x) {
+  NoGrad no_grad;
+  AnyTensor y = x.detach().to(DType::float64).contiguous();
+  const double* p = static_cast<const double*>(y.raw_data());
+  return {p, p + y.numel()};
+}
+/// Largest |a - b| / (1 + |b|); infinite where the shapes differ; NaN only where exactly one is NaN counts as infinite.
+inline double distance(const AnyTensor& a, const AnyTensor& b) {
+  if (!(a.shape() == b.shape())) return HUGE_VAL;
+  std::vector<double> p = values(a), q = values(b);
+  double worst = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (std::isnan(p[i]) || std::isnan(q[i])) {
+      if (std::isnan(p[i]) != std::isnan(q[i])) return HUGE_VAL;
+      continue;
+    }
+    if (p[i] == q[i]) continue;  // infinities
+    double d = std::abs(p[i] - q[i]) / (1 + std::abs(q[i]));
+    if (!(d <= worst)) worst = d;
+  }
+  return worst;
+}
+/// The message of the exception of type E that f throws; fails the test where it throws nothing or something else.
+template <class E = Error, class F> std::string message_of(F&& f) {
+  try {
+    f();
+  } catch (const E& e) {
+    return e.what();
+  } catch (const std::exception& e) {
+    ADD_FAILURE() << "threw another exception: " << e.what();
+    return e.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return "";
+}
+
+using Function = std::function<AnyTensor(const std::vector<AnyTensor>&)>;
+
+struct GradcheckOptions {
+  double step = 1e-6;
+  double tolerance = 1e-6;         // relative to 1 + |slope|
+  double second_tolerance = 2e-5;  // differences of gradients lose more digits
+  bool second = true;
+};
+
+namespace detail {
+/// d<f(inputs), v>/dx by central differences, for input `which`.
+inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs, size_t which, const AnyTensor& v, double h) {
+  const AnyTensor& x = inputs[which];
+  AnyTensor slope = empty(x.shape(), DType::float64);
+  auto at = [&](int64_t flat) -> double& {
+    int64_t offset = 0;
+    for (int d = x.dim() - 1; d >= 0; --d) offset += flat % x.shape()[d] * x.stride()[d], flat /= x.shape()[d];
+    return static_cast<double*>(x.raw_data())[offset];
+  };
+  auto value = [&] {
+    std::vector<double> y = testing::values(f(inputs)), w = testing::values(v);
+    double total = 0;
+    for (size_t i = 0; i < y.size(); ++i) total += y[i] * w[i];
+    return total;
+  };
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    double before = at(i);
+    at(i) = before + h;
+    double up = value();
+    at(i) = before - h;
+    double down = value();
+    at(i) = before;
+    static_cast<double*>(slope.raw_data())[i] = (up - down) / (2 * h);
+  }
+  return slope;
+}
+}  // namespace detail
+
+/// Compares the gradient of f (one output) with central differences under a random cotangent, for every input that requires a
+/// gradient, and then the gradient of that gradient. Inputs are float64 leaves. An empty message means all agree.
+inline std::string gradcheck(const Function& f, const std::vector<AnyTensor>& inputs, const GradcheckOptions& o = {}) {
+  std::vector<AnyTensor> leaves;
+  std::vector<size_t> which;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].defined() && inputs[i].requires_grad()) leaves.push_back(inputs[i]), which.push_back(i);
+  if (leaves.empty()) return "no input requires a gradient";
+  AnyTensor y = f(inputs), v = draw(y.shape(), -1, 1, 11);
+  std::vector<AnyTensor> analytic = grad({y}, leaves, {v}, {.allow_unused = true});
+  for (size_t k = 0; k < leaves.size(); ++k) {
+    AnyTensor got = analytic[k].defined() ? analytic[k] : zeros_like(leaves[k].detach());
+    double d = distance(got, detail::numeric(f, inputs, which[k], v, o.step));
+    if (!(d < o.tolerance)) return "gradient of input " + std::to_string(which[k]) + " is off by " + std::to_string(d);
+  }
+  if (!o.second) return "";
+  for (size_t k = 0; k < leaves.size(); ++k) {
+    Function slope = [&, k](const std::vector<AnyTensor>& in) {
+      AnyTensor g = grad({f(in)}, {leaves[k]}, {v}, {.create_graph = true, .allow_unused = true})[0];
+      return g.defined() ? g : zeros_like(leaves[k].detach());
+    };
+    AnyTensor g = slope(inputs);
+    if (analytic[k].defined() && !(distance(g, analytic[k]) < 1e-9))
+      return "the gradient with a graph differs from the one without by " + std::to_string(distance(g, analytic[k])) + " for input " +
+             std::to_string(which[k]);
+    AnyTensor w = draw(g.shape(), -1, 1, 13);
+    std::vector<AnyTensor> second(leaves.size());
+    if (g.requires_grad()) second = grad({g}, leaves, {w}, {.allow_unused = true});
+    for (size_t j = 0; j < leaves.size(); ++j) {
+      AnyTensor got = second[j].defined() ? second[j] : zeros_like(leaves[j].detach());
+      double d = distance(got, detail::numeric(slope, inputs, which[j], w, o.step));
+      if (!(d < o.second_tolerance))
+        return "second gradient " + std::to_string(which[k]) + ", " + std::to_string(which[j]) + " is off by " + std::to_string(d);
+    }
+  }
+  return "";
+}
+
+}  // namespace gradus::testing
