@@ -92,14 +92,14 @@ enum class RowClass { floats, numbers, bits, any };
       return db;                                                                     \
     }                                                                                \
   };
-#define GRADUS_TEST(name, inputs, of, text)                            \
-  struct name##_row {                                                  \
-    static constexpr int kInputs = inputs;                             \
-    static constexpr RowClass kClass = RowClass::of;                   \
+#define GRADUS_TEST(name, inputs, of, text)                                \
+  struct name##_row {                                                      \
+    static constexpr int kInputs = inputs;                                 \
+    static constexpr RowClass kClass = RowClass::of;                       \
     template <class N> GRADUS_FN static auto forward(const Values<N>& v) { \
-      [[maybe_unused]] const N &a = v.a, &b = v.b;                     \
-      return text;                                                     \
-    }                                                                  \
+      [[maybe_unused]] const N &a = v.a, &b = v.b;                         \
+      return text;                                                         \
+    }                                                                      \
   };
 #define GRADUS_COMPARE(name, of, text) GRADUS_TEST(name, 2, of, text)
 #define GRADUS_PREDICATE(name, of, text) GRADUS_TEST(name, 1, of, text)
@@ -109,8 +109,10 @@ enum class RowClass { floats, numbers, bits, any };
 
 /// What backward of a row needs, read off its text by the compiler: nobody lists it, so nobody lists it wrongly.
 template <class Row> GRADUS_HD constexpr Probe probe_b() {
-  if constexpr (Row::kInputs == 2) return Row::gradient_b(kProbes);
-  else return Probe(0, true);
+  if constexpr (Row::kInputs == 2)
+    return Row::gradient_b(kProbes);
+  else
+    return Probe(0, true);
 }
 template <class Row> struct Gradients {
   static constexpr Probe kA = Row::gradient_a(kProbes), kB = probe_b<Row>();

@@ -29,22 +29,25 @@ template <class T, int kLanes> struct Number {
   using V = typename vector_of<T, kLanes>::type;
   struct Mask {
     decltype(V{} < V{}) v;
-    GRADUS_FN friend Mask operator&(Mask a, Mask b) { return {a.v & b.v}; }
-    GRADUS_FN friend Mask operator|(Mask a, Mask b) { return {a.v | b.v}; }
-    GRADUS_FN friend Mask operator!=(Mask a, Mask b) { return {a.v ^ b.v}; }
+    GRADUS_FN friend Mask operator&(Mask a, Mask b) { return {decltype(Mask::v)(a.v & b.v)}; }
+    GRADUS_FN friend Mask operator|(Mask a, Mask b) { return {decltype(Mask::v)(a.v | b.v)}; }
+    GRADUS_FN friend Mask operator!=(Mask a, Mask b) { return {decltype(Mask::v)(a.v ^ b.v)}; }
   };
   V v;
 
   Number() = default;  // uninitialised: a gradient's unused inputs are never read
   GRADUS_FN Number(V v) : v(v) {}
-  template <class S> requires(std::is_arithmetic_v<S> && !std::is_same_v<S, V>) GRADUS_FN Number(S s) : v(V(V{} + T(s))) {}
+  template <class S>
+  requires(std::is_arithmetic_v<S> && !std::is_same_v<S, V>) GRADUS_FN Number(S s) : v(V(V{} + T(s))) {}
 
   GRADUS_FN friend Number operator+(Number a, Number b) { return Number(V(a.v + b.v)); }
   GRADUS_FN friend Number operator-(Number a, Number b) { return Number(V(a.v - b.v)); }
   GRADUS_FN friend Number operator*(Number a, Number b) { return Number(V(a.v * b.v)); }
   GRADUS_FN friend Number operator/(Number a, Number b) {
-    if constexpr (std::is_integral_v<T>) return quotient(a, b);
-    else return Number(V(a.v / b.v));
+    if constexpr (std::is_integral_v<T>)
+      return quotient(a, b);
+    else
+      return Number(V(a.v / b.v));
   }
   GRADUS_FN friend Number operator-(Number a) { return Number(V(-a.v)); }
   GRADUS_FN friend Mask operator<(Number a, Number b) { return {a.v < b.v}; }
@@ -54,7 +57,7 @@ template <class T, int kLanes> struct Number {
   GRADUS_FN friend Mask operator==(Number a, Number b) { return {a.v == b.v}; }
   GRADUS_FN friend Mask operator!=(Number a, Number b) { return {a.v != b.v}; }
   GRADUS_FN friend Number where(Mask m, Number a, Number b) { return Number(V(m.v ? a.v : b.v)); }
-  GRADUS_FN friend Number abs(Number a) { return where(a < 0, -a, a + 0); }                                // + 0: abs(-0.0) is 0.0
+  GRADUS_FN friend Number abs(Number a) { return where(a < 0, -a, a + 0); }                                 // + 0: abs(-0.0) is 0.0
   GRADUS_FN friend Number maximum(Number a, Number b) { return where(a > b, a, where(b >= a, b, a + b)); }  // a + b: NaN stays NaN
   GRADUS_FN friend Number minimum(Number a, Number b) { return where(a < b, a, where(b <= a, b, a + b)); }
   GRADUS_FN friend Number zero(Number) { return 0; }
@@ -90,13 +93,9 @@ template <class T, int kLanes> struct Number {
 #define GRADUS_MATH(name, function, accuracy)                                                          \
   GRADUS_FN Number<float, 1> name(Number<float, 1> x) { return Number<float, 1>(::function##f(x.v)); } \
   GRADUS_FN Number<double, 1> name(Number<double, 1> x) { return Number<double, 1>(::function(x.v)); }
-#define GRADUS_MATH2(name, function, accuracy)                                     \
-  GRADUS_FN Number<float, 1> name(Number<float, 1> x, Number<float, 1> z) {        \
-    return Number<float, 1>(::function##f(x.v, z.v));                              \
-  }                                                                                \
-  GRADUS_FN Number<double, 1> name(Number<double, 1> x, Number<double, 1> z) {     \
-    return Number<double, 1>(::function(x.v, z.v));                                \
-  }
+#define GRADUS_MATH2(name, function, accuracy)                                                                                  \
+  GRADUS_FN Number<float, 1> name(Number<float, 1> x, Number<float, 1> z) { return Number<float, 1>(::function##f(x.v, z.v)); } \
+  GRADUS_FN Number<double, 1> name(Number<double, 1> x, Number<double, 1> z) { return Number<double, 1>(::function(x.v, z.v)); }
 #include "math.def"
 GRADUS_FN Number<float, 1> sqrt(Number<float, 1> x) { return Number<float, 1>(::sqrtf(x.v)); }
 GRADUS_FN Number<double, 1> sqrt(Number<double, 1> x) { return Number<double, 1>(::sqrt(x.v)); }
@@ -107,20 +106,24 @@ struct Probe {
   bool is_g;
   GRADUS_HD constexpr Probe() : Probe(0, false) {}
   GRADUS_HD constexpr Probe(unsigned seen, bool is_g) : seen(seen), is_g(is_g) {}
-  template <class S> requires std::is_arithmetic_v<S> GRADUS_HD constexpr Probe(S) : Probe() {}
+  template <class S>
+  requires std::is_arithmetic_v<S> GRADUS_HD constexpr Probe(S) : Probe() {}
   GRADUS_HD static constexpr Probe any(Probe a, Probe b = Probe(0, false), Probe c = Probe(0, false)) {
     return {a.seen | b.seen | c.seen, false};
   }
 #define GRADUS_PROBE(name) \
   GRADUS_HD friend constexpr Probe name(Probe a, Probe b) { return any(a, b); }
-  GRADUS_PROBE(operator+) GRADUS_PROBE(operator-) GRADUS_PROBE(operator*) GRADUS_PROBE(operator/)
-  GRADUS_PROBE(operator<) GRADUS_PROBE(operator>) GRADUS_PROBE(operator<=) GRADUS_PROBE(operator>=)
-  GRADUS_PROBE(operator==) GRADUS_PROBE(operator!=) GRADUS_PROBE(operator&) GRADUS_PROBE(operator|)
-  GRADUS_PROBE(minimum) GRADUS_PROBE(maximum)
+  GRADUS_PROBE(operator+)
+  GRADUS_PROBE(operator-) GRADUS_PROBE(operator*) GRADUS_PROBE(operator/) GRADUS_PROBE(operator<) GRADUS_PROBE(operator>)
+      GRADUS_PROBE(operator<=) GRADUS_PROBE(operator>=) GRADUS_PROBE(operator==) GRADUS_PROBE(operator!=) GRADUS_PROBE(operator&)
+          GRADUS_PROBE(operator|) GRADUS_PROBE(minimum) GRADUS_PROBE(maximum)
 #undef GRADUS_PROBE
-  GRADUS_HD friend constexpr Probe operator-(Probe a) { return any(a); }
+              GRADUS_HD friend constexpr Probe
+              operator-(Probe a) {
+    return any(a);
+  }
   GRADUS_HD friend constexpr Probe abs(Probe a) { return any(a); }
-  GRADUS_HD friend constexpr Probe zero(Probe) { return Probe(); }
+  GRADUS_HD friend constexpr Probe zero(Probe a) { return any(a); }
   GRADUS_HD friend constexpr Probe where(Probe m, Probe a, Probe b) { return any(m, a, b); }
   GRADUS_HD friend constexpr Probe sqrt(Probe a) { return any(a); }
 #define GRADUS_MATH(name, ...) \

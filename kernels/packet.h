@@ -23,8 +23,7 @@ inline constexpr int kRegister = 16;
 #define GRADUS_SLEEF_D(name, u) Sleef_##name##d2##u##sse2
 #endif
 // Integers: sixteen lanes whatever their size, so that every packet fits in a run's quantum; the compiler splits the wide ones.
-template <class T>
-using Packet = Number<accumulate_t<T>, std::is_integral_v<T> ? 16 : kRegister / sizeof(accumulate_t<T>)>;
+template <class T> using Packet = Number<accumulate_t<T>, std::is_integral_v<T> ? 16 : kRegister / sizeof(accumulate_t<T>)>;
 using PacketF = Packet<float>;
 using PacketD = Packet<double>;
 
@@ -33,7 +32,7 @@ using PacketD = Packet<double>;
   GRADUS_FN PacketD name(PacketD x) { return PacketD(PacketD::V(GRADUS_SLEEF_D(function, u)(x.v))); }
 #define GRADUS_OWN(name, function, u) \
   GRADUS_FN PacketD name(PacketD x) { return PacketD(PacketD::V(GRADUS_SLEEF_D(function, u)(x.v))); }
-#define GRADUS_MATH2(name, function, u)                                                                                  \
+#define GRADUS_MATH2(name, function, u)                                                                               \
   GRADUS_FN PacketF name(PacketF x, PacketF z) { return PacketF(PacketF::V(GRADUS_SLEEF_F(function, u)(x.v, z.v))); } \
   GRADUS_FN PacketD name(PacketD x, PacketD z) { return PacketD(PacketD::V(GRADUS_SLEEF_D(function, u)(x.v, z.v))); }
 #include "math.def"
@@ -51,7 +50,8 @@ GRADUS_FN PacketF exp(PacketF x) {
   PacketF in = where(x < -87.3f, -87.3f, where(x > 88.7228f, 88.7228f, x));
   PacketF shifted = in * 1.44269504088896341f + kRound, n = shifted - kRound;
   PacketF r = in - n * 0.693359375f + n * 2.12194440e-4f;
-  PacketF y = polynomial(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f);
+  PacketF y =
+      polynomial(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f);
   y = y * r * r + r + 1;
   y.v = (PacketF::V)((Int)y.v + ((Int)shifted.v << 23));  // times 2^n
   return where(x < -87.3f, 0, where(x > 88.7228f, __builtin_inff(), y));
@@ -68,7 +68,8 @@ GRADUS_FN PacketF erf(PacketF x) {
   PacketF in = where(x < -4, -4, where(x > 4, 4, x)), s = in * in;
   PacketF p = polynomial(s, -2.72614225801306e-10f, 2.77068142495902e-08f, -2.10102402082508e-06f, -5.69250639462346e-05f,
                          -7.34990630326855e-04f, -2.95459980854025e-03f, -1.60960333262415e-02f);
-  PacketF q = polynomial(s, -1.45660718464996e-05f, -2.13374055278905e-04f, -1.68282697438203e-03f, -7.37332916720468e-03f, -1.42647390514189e-02f);
+  PacketF q = polynomial(s, -1.45660718464996e-05f, -2.13374055278905e-04f, -1.68282697438203e-03f, -7.37332916720468e-03f,
+                         -1.42647390514189e-02f);
   return in * p / q;
 }
 #if defined(__AVX512F__)
@@ -82,7 +83,11 @@ GRADUS_FN PacketF sqrt(PacketF x) { return PacketF(PacketF::V(_mm_sqrt_ps(x.v)))
 GRADUS_FN PacketD sqrt(PacketD x) { return PacketD(PacketD::V(_mm_sqrt_pd(x.v))); }
 #endif
 
-template <class V> GRADUS_FN V load_bits(const void* from) { V v; __builtin_memcpy(&v, from, sizeof v); return v; }
+template <class V> GRADUS_FN V load_bits(const void* from) {
+  V v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
 template <class V> GRADUS_FN void store_bits(void* to, V v) { __builtin_memcpy(to, &v, sizeof v); }
 
 template <class T> GRADUS_FN Packet<T> load(const T* from) { return Packet<T>(load_bits<typename Packet<T>::V>(from)); }

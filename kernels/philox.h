@@ -27,8 +27,6 @@ struct Philox {
 /// [0, 1) with 24 bits: exact in float, so it never rounds up to 1.
 GRADUS_HD inline float uniform_float(uint32_t word) { return float(word >> 8) * 0x1p-24f; }
 /// [0, 1) with 53 bits.
-GRADUS_HD inline double uniform_double(uint32_t high, uint32_t low) {
-  return double((uint64_t(high) << 32 | low) >> 11) * 0x1p-53;
-}
+GRADUS_HD inline double uniform_double(uint32_t high, uint32_t low) { return double((uint64_t(high) << 32 | low) >> 11) * 0x1p-53; }
 
 }  // namespace gradus

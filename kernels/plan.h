@@ -16,9 +16,9 @@ struct View {  // an operand as the planner sees it; strides in elements
 };
 
 struct Plan {
-  int64_t count;   // elements of the result
-  int rank;        // 1 where all operands are contiguous
-  unsigned dense;  // bit k: operand k is one run in the order of the plan
+  int64_t count;                                           // elements of the result
+  int rank;                                                // 1 where all operands are contiguous
+  unsigned dense;                                          // bit k: operand k is one run in the order of the plan
   int64_t size[kMaxRank], stride[kMaxOperands][kMaxRank];  // outermost first; a broadcast dimension has stride 0
 
   bool contiguous(int operands) const { return dense == (1u << operands) - 1; }
@@ -69,8 +69,10 @@ inline void Plan::set(int full_rank, const int64_t* shape, const View* views, in
       step[k] = step_of(k, d);
       merges = merges && stride[k][rank - 1] == step[k] * shape[d];
     }
-    if (merges) size[rank - 1] *= shape[d];
-    else size[rank++] = shape[d];
+    if (merges)
+      size[rank - 1] *= shape[d];
+    else
+      size[rank++] = shape[d];
     for (int k = 0; k < operands; ++k) stride[k][rank - 1] = step[k];
   }
   if (rank == 0) {

@@ -118,8 +118,8 @@ inline std::string gradcheck(const Function& f, const std::vector<AnyTensor>& in
     };
     AnyTensor g = slope(inputs);
     if (analytic[k].defined() && !(distance(g, analytic[k]) < 1e-9))
-      return "the gradient with a graph differs from the one without by " + std::to_string(distance(g, analytic[k])) + " for input " +
-             std::to_string(which[k]);
+      return "the gradient with a graph differs from the one without by " + std::to_string(distance(g, analytic[k])) +
+             " for input " + std::to_string(which[k]);
     AnyTensor w = draw(g.shape(), -1, 1, 13);
     std::vector<AnyTensor> second(leaves.size());
     if (g.requires_grad()) second = grad({g}, leaves, {w}, {.allow_unused = true});

@@ -53,8 +53,7 @@ template <bool kToBuffer> void transfer(const Elementwise& c, int k, char* buffe
 void part(const Elementwise& c, Run run, int64_t begin, int64_t end) {
   void* at[kMaxOperands] = {};
   if (c.plan.contiguous(c.operands)) {
-    for (int k = 0; k < c.operands; ++k)
-      at[k] = c.data[k] ? static_cast<char*>(c.data[k]) + begin * c.item_size[k] : nullptr;
+    for (int k = 0; k < c.operands; ++k) at[k] = c.data[k] ? static_cast<char*>(c.data[k]) + begin * c.item_size[k] : nullptr;
     int64_t whole = (end - begin) / kQuantum * kQuantum;
     if (whole) run(whole, at, c.scalars);
     begin += whole;

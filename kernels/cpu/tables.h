@@ -4,10 +4,16 @@
 
 namespace gradus::cpu {
 
-namespace baseline { extern const KernelTable table; }
+namespace baseline {
+extern const KernelTable table;
+}
 #if defined(__x86_64__)
-namespace avx2 { extern const KernelTable table; }
-namespace avx512 { extern const KernelTable table; }
+namespace avx2 {
+extern const KernelTable table;
+}
+namespace avx512 {
+extern const KernelTable table;
+}
 #endif
 /// The best table that this processor can run, chosen once; the environment's GRADUS_CPU=baseline|avx2 asks for a lesser one.
 const KernelTable& best_table();

@@ -29,8 +29,10 @@ bool owned_alone(const AnyTensor& x) { return x.ref().unique() && x.impl()->stor
 
 /// sum += g, in place where nobody else sees sum.
 void gather(AnyTensor& sum, AnyTensor&& g, bool create_graph) {
-  if (!create_graph && owned_alone(sum) && sum.impl()->dense) add_(sum, g);
-  else sum = add(sum, g);
+  if (!create_graph && owned_alone(sum) && sum.impl()->dense)
+    add_(sum, g);
+  else
+    sum = add(sum, g);
 }
 
 /// The nodes of which something wanted is an ancestor, the wanted ones included.
@@ -130,7 +132,8 @@ class Engine {
  private:
   static void clear(Node& n) {
     n.pending = {}, n.queued = false;
-    if (n.extras) for (AnyTensor& g : n.extras->more_pending) g = {};
+    if (n.extras)
+      for (AnyTensor& g : n.extras->more_pending) g = {};
   }
   AnyTensor& pending(Node& node, uint32_t slot) { return slot == 0 ? node.pending : node.extras->more_pending[slot - 1]; }
   const Shape& shape(const Node& node, uint32_t slot) { return slot == 0 ? node.shape : node.extras->more_shapes[slot - 1]; }
@@ -142,13 +145,17 @@ class Engine {
     if (node.is_leaf() && !options_.wanted) {
       auto& leaf = static_cast<Leaf&>(node);
       if (!leaf.counted) return node.backward(g, nullptr, options_.create_graph);
-      if (leaf.pending) gather(leaf.pending, std::move(g), options_.create_graph);
-      else leaf.pending = std::move(g);
+      if (leaf.pending)
+        gather(leaf.pending, std::move(g), options_.create_graph);
+      else
+        leaf.pending = std::move(g);
       return;
     }
     AnyTensor& sum = pending(node, slot);
-    if (sum) gather(sum, std::move(g), options_.create_graph);
-    else sum = std::move(g);
+    if (sum)
+      gather(sum, std::move(g), options_.create_graph);
+    else
+      sum = std::move(g);
     if (node.queued) return;
     node.queued = true;
     heap_.push_back(keep ? edge : std::move(edge));
@@ -208,16 +215,20 @@ class Engine {
     AnyTensor* grads = few_grads;
     if (node.edge_count > uint32_t(Node::kFewEdges)) many_grads.resize(node.edge_count), grads = many_grads.data();
     current_walk.node = &node;
-    if (slots == 1) node.backward(gs[0], grads, options_.create_graph);
-    else node.backward_many(gs, grads, options_.create_graph);
-    if (anomaly_mode.load(std::memory_order_relaxed)) [[unlikely]] check_for_nan(node, grads);
+    if (slots == 1)
+      node.backward(gs[0], grads, options_.create_graph);
+    else
+      node.backward_many(gs, grads, options_.create_graph);
+    if (anomaly_mode.load(std::memory_order_relaxed)) [[unlikely]]
+      check_for_nan(node, grads);
     gs[0] = {};
     for (uint32_t i = 0; i < node.edge_count; ++i) {
       Edge& edge = node.edges[i];
       if (!edge.node) continue;
       if (current_walk.needed && !current_walk.needed->contains(edge.node.get())) continue;
       Leaf* counted = !awaited_.empty() && edge.node->is_leaf() && static_cast<Leaf*>(edge.node.get())->counted
-                          ? static_cast<Leaf*>(edge.node.get()) : nullptr;
+                          ? static_cast<Leaf*>(edge.node.get())
+                          : nullptr;
       // The edge is given away rather than shared: the graph is freed while it is walked.
       if (grads[i]) arrive(edge.node, edge.slot, std::move(grads[i]), options_.keep_graph);
       if (counted && --awaited_[counted] == 0) {
@@ -243,7 +254,8 @@ std::vector<AnyTensor> checked_cotangents(const std::vector<AnyTensor>& outputs,
     const AnyTensor& y = outputs[k];
     if (!y.defined()) fail<ValueError>("backward: output ", k, " is undefined");
     if (!y.requires_grad())
-      fail<GraphError>("backward: the tensor of shape ", y.shape(), " does not depend on anything that requires a gradient; "
+      fail<GraphError>("backward: the tensor of shape ", y.shape(),
+                       " does not depend on anything that requires a gradient; "
                        "was it made under NoGrad, or by an op without one?");
     EnableGrad on;
     records(y);
@@ -254,7 +266,8 @@ std::vector<AnyTensor> checked_cotangents(const std::vector<AnyTensor>& outputs,
       all[k] = c;
     } else {
       if (y.numel() != 1)
-        fail<ShapeError>("backward: needs one element, this tensor has shape ", y.shape(), "; call sum() or mean() first, or pass a cotangent");
+        fail<ShapeError>("backward: needs one element, this tensor has shape ", y.shape(),
+                         "; call sum() or mean() first, or pass a cotangent");
       NoGrad off;
       all[k] = ones(y.shape(), y.dtype(), y.device());
     }
@@ -265,14 +278,17 @@ std::vector<AnyTensor> checked_cotangents(const std::vector<AnyTensor>& outputs,
 }  // namespace
 
 void Leaf::backward(AnyTensor& g, AnyTensor*, bool create_graph) {
-  while (busy.test_and_set(std::memory_order_acquire)) {}
+  while (busy.test_and_set(std::memory_order_acquire)) {
+  }
   struct Unlock {
     std::atomic_flag& flag;
     ~Unlock() { flag.clear(std::memory_order_release); }
   } unlock{busy};
   if (grad) {
-    if (!create_graph && owned_alone(grad) && grad.impl()->dense) add_(grad, g);
-    else grad = add(grad, g);
+    if (!create_graph && owned_alone(grad) && grad.impl()->dense)
+      add_(grad, g);
+    else
+      grad = add(grad, g);
   } else if (create_graph || (owned_alone(g) && g.is_contiguous())) {
     grad = std::move(g);
   } else {
@@ -295,14 +311,16 @@ std::vector<AnyTensor> grad(const std::vector<AnyTensor>& outputs, const std::ve
   std::vector<AnyTensor> all = checked_cotangents(outputs, cotangents);
   std::vector<Wanted> wanted;
   for (const AnyTensor& x : inputs) {
-    if (!x.defined() || !x.requires_grad()) fail<GraphError>("grad: input ", wanted.size(), " does not require a gradient; call requires_grad_() before the ops");
+    if (!x.defined() || !x.requires_grad())
+      fail<GraphError>("grad: input ", wanted.size(), " does not require a gradient; call requires_grad_() before the ops");
     wanted.push_back({x.impl()->node.get(), x.impl()->slot, {}});
   }
   Engine({options.retain_graph || options.create_graph, options.create_graph, &wanted}).run(outputs, std::move(all));
   std::vector<AnyTensor> grads;
   for (Wanted& w : wanted) {
     if (!w.grad && !options.allow_unused)
-      fail<GraphError>("grad: the outputs do not depend on input ", grads.size(), "; pass {.allow_unused = true} to get an undefined tensor");
+      fail<GraphError>("grad: the outputs do not depend on input ", grads.size(),
+                       "; pass {.allow_unused = true} to get an undefined tensor");
     grads.push_back(std::move(w.grad));
   }
   return grads;

@@ -20,12 +20,12 @@ struct NodeExtras {
     std::function<void(AnyTensor&)> call;
   };
   std::vector<Hook> hooks;
-  std::vector<PostHook> post_hooks;        // leaves only
-  std::vector<AnyTensor> retained;         // per slot, after retain_grad()
+  std::vector<PostHook> post_hooks;  // leaves only
+  std::vector<AnyTensor> retained;   // per slot, after retain_grad()
   std::vector<bool> retain;
-  std::vector<Shape> more_shapes;          // of outputs 1, 2, ...
+  std::vector<Shape> more_shapes;  // of outputs 1, 2, ...
   std::vector<AnyTensor> more_pending;
-  std::string recorded_at;                 // in anomaly mode
+  std::string recorded_at;  // in anomaly mode
 };
 NodeExtras& extras_of(Node&);
 

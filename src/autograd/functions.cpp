@@ -34,14 +34,16 @@ AnyTensor AnyTensor::grad() const {
   if (!defined() || !impl_->node) return {};
   Node& node = *impl_->node;
   if (node.is_leaf()) return static_cast<Leaf&>(node).grad;
-  if (node.extras && impl_->slot < node.extras->retain.size() && node.extras->retain[impl_->slot]) return node.extras->retained[impl_->slot];
+  if (node.extras && impl_->slot < node.extras->retain.size() && node.extras->retain[impl_->slot])
+    return node.extras->retained[impl_->slot];
   fail<GraphError>("grad: only leaves keep their gradient; call retain_grad() on this tensor before backward");
 }
 
 void AnyTensor::set_grad(AnyTensor gradient) const {
   if (!defined() || !impl_->node || !is_leaf()) fail<GraphError>("set_grad: the tensor is no leaf that requires a gradient");
   if (gradient.defined()) {
-    if (!(gradient.shape() == shape())) fail<ShapeError>("set_grad: the gradient has shape ", gradient.shape(), ", the tensor ", shape());
+    if (!(gradient.shape() == shape()))
+      fail<ShapeError>("set_grad: the gradient has shape ", gradient.shape(), ", the tensor ", shape());
     if (gradient.dtype() != dtype()) fail<DTypeError>("set_grad: the gradient is ", gradient.dtype(), ", the tensor ", dtype());
   }
   static_cast<Leaf&>(*impl_->node).grad = std::move(gradient);
@@ -122,7 +124,8 @@ struct CustomNode final : Node {
   void backward(AnyTensor& g, AnyTensor* grads, bool create_graph) override { backward_many(&g, grads, create_graph); }
   void backward_many(AnyTensor* gs, AnyTensor* grads, bool) override {
     std::vector<AnyTensor> cotangents;
-    for (size_t k = 0; k < outputs.size(); ++k) cotangents.push_back(gs[k] ? gs[k] : zeros(outputs[k].first, outputs[k].second, device));
+    for (size_t k = 0; k < outputs.size(); ++k)
+      cotangents.push_back(gs[k] ? gs[k] : zeros(outputs[k].first, outputs[k].second, device));
     std::vector<AnyTensor> result = rule(context, cotangents);
     if (result.size() != edge_count)
       fail<GraphError>(label, ": backward returned ", result.size(), " gradients for ", edge_count, " inputs");
@@ -137,38 +140,40 @@ struct CustomNode final : Node {
 
 std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)> custom_function(std::string name, CustomForward forward,
                                                                                      CustomBackward backward) {
-  return [name = std::move(name), forward = std::move(forward), backward = std::move(backward)](const std::vector<AnyTensor>& inputs) {
-    FunctionContext context;
-    std::vector<AnyTensor> outputs;
-    {
-      NoGrad no_grad;
-      outputs = forward(context, inputs);
-    }
-    if (outputs.empty()) fail<ValueError>(name, ": forward returned no outputs");
-    for (AnyTensor& y : outputs) {
-      if (!y.defined()) fail<ValueError>(name, ": forward returned an undefined tensor");
-      for (const AnyTensor& x : inputs)
-        if (x.defined() && y.is_same(x)) y = y.detach();  // an input handed through is an output of its own
-    }
-    if (!Inputs(inputs).any_records()) return outputs;
-    auto* node = new CustomNode;
-    Ref<Node> owner(node);
-    node->label = name, node->rule = backward, node->device = outputs[0].device();
-    CustomFunctionAccess::keep(context, outputs);
-    node->context = std::move(context);
-    for (const AnyTensor& y : outputs) node->outputs.push_back({y.shape(), y.dtype()});
-    for (const AnyTensor& x : inputs) node->inputs.push_back(x.defined() ? x.shape() : Shape{});
-    detail::connect(*node, inputs);
-    attach(outputs.data(), int(outputs.size()), std::move(owner));
-    return outputs;
-  };
+  return
+      [name = std::move(name), forward = std::move(forward), backward = std::move(backward)](const std::vector<AnyTensor>& inputs) {
+        FunctionContext context;
+        std::vector<AnyTensor> outputs;
+        {
+          NoGrad no_grad;
+          outputs = forward(context, inputs);
+        }
+        if (outputs.empty()) fail<ValueError>(name, ": forward returned no outputs");
+        for (AnyTensor& y : outputs) {
+          if (!y.defined()) fail<ValueError>(name, ": forward returned an undefined tensor");
+          for (const AnyTensor& x : inputs)
+            if (x.defined() && y.is_same(x)) y = y.detach();  // an input handed through is an output of its own
+        }
+        if (!Inputs(inputs).any_records()) return outputs;
+        auto* node = new CustomNode;
+        Ref<Node> owner(node);
+        node->label = name, node->rule = backward, node->device = outputs[0].device();
+        CustomFunctionAccess::keep(context, outputs);
+        node->context = std::move(context);
+        for (const AnyTensor& y : outputs) node->outputs.push_back({y.shape(), y.dtype()});
+        for (const AnyTensor& x : inputs) node->inputs.push_back(x.defined() ? x.shape() : Shape{});
+        detail::connect(*node, inputs);
+        attach(outputs.data(), int(outputs.size()), std::move(owner));
+        return outputs;
+      };
 }
 
 std::vector<AnyTensor> checkpoint(const std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)>& f,
                                   const std::vector<AnyTensor>& inputs) {
   auto state = std::make_shared<GeneratorState>(default_generator().state());
   return custom_function(
-      "checkpoint", [&](FunctionContext& c, const std::vector<AnyTensor>& in) {
+      "checkpoint",
+      [&](FunctionContext& c, const std::vector<AnyTensor>& in) {
         c.save(in);
         return f(in);
       },

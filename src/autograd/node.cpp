@@ -99,7 +99,8 @@ void set_sequence(Node& node) {
   for (uint32_t i = 0; i < node.edge_count; ++i)
     if (node.edges[i].node) last = std::max(last, node.edges[i].node->sequence);
   node.sequence = last_sequence = last + 1;
-  if (anomaly_mode.load(std::memory_order_relaxed)) [[unlikely]] extras_of(node).recorded_at = call_stack();
+  if (anomaly_mode.load(std::memory_order_relaxed)) [[unlikely]]
+    extras_of(node).recorded_at = call_stack();
 }
 void hang(AnyTensor& output, Ref<Node> node, uint32_t slot) {
   Impl& i = *output.impl();

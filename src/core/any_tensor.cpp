@@ -47,7 +47,8 @@ AnyTensor make(const Shape& shape, DType dtype, Device device, int64_t count) {
   impl->stride.rank = shape.rank;
   impl->count = count;
   size_t bytes;
-  if (__builtin_mul_overflow(size_t(count), item_size(dtype), &bytes)) fail<OutOfMemory>("out of memory: shape ", shape, " of ", dtype);
+  if (__builtin_mul_overflow(size_t(count), item_size(dtype), &bytes))
+    fail<OutOfMemory>("out of memory: shape ", shape, " of ", dtype);
   impl->storage = Storage::make(bytes, device);
   impl->data = impl->storage->data;
   return AnyTensor(std::move(owner));
@@ -142,7 +143,9 @@ AnyTensor AnyTensor::t() const {
 }
 AnyTensor AnyTensor::permute(const Shape& axes) const { return gradus::permute(*this, axes); }
 AnyTensor AnyTensor::expand(const Shape& shape) const { return gradus::expand(*this, shape); }
-AnyTensor AnyTensor::narrow(int64_t axis, int64_t start, int64_t length) const { return gradus::narrow(*this, axis, start, length); }
+AnyTensor AnyTensor::narrow(int64_t axis, int64_t start, int64_t length) const {
+  return gradus::narrow(*this, axis, start, length);
+}
 AnyTensor AnyTensor::select(int64_t axis, int64_t index) const { return gradus::select(*this, axis, index); }
 AnyTensor AnyTensor::slice(int64_t axis, int64_t start, int64_t end, int64_t step) const {
   return gradus::slice(*this, axis, start, end, step);

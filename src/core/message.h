@@ -15,7 +15,8 @@ inline std::string text(DType t) { return name(t); }
 inline std::string text(Device d) { return to_string(d); }
 inline std::string text(const Shape& s) { return to_string(s); }
 std::string text(double d);
-template <class I> requires std::is_integral_v<I> std::string text(I i) { return std::to_string(i); }
+template <class I>
+requires std::is_integral_v<I> std::string text(I i) { return std::to_string(i); }
 }  // namespace detail
 
 template <class E, class... Parts> [[noreturn, gnu::cold, gnu::noinline]] void fail(const Parts&... parts) {

@@ -53,7 +53,8 @@ void* refill(int c) {
     char* p = static_cast<char*>(std::aligned_alloc(kLine, slab));
     if (!p) throw OutOfMemory("the system has no " + std::to_string(slab) + " bytes left for small blocks");
     reserved_bytes.fetch_add(slab, std::memory_order_relaxed);
-    for (char* next = p + slab - bytes; next >= p; next -= bytes) lists[c].first = new (next) Block{lists[c].first}, ++lists[c].count;
+    for (char* next = p + slab - bytes; next >= p; next -= bytes)
+      lists[c].first = new (next) Block{lists[c].first}, ++lists[c].count;
   }
   Block* block = lists[c].first;
   lists[c].first = block->next;

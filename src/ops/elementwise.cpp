@@ -9,7 +9,6 @@
 
 namespace gradus {
 
-
 namespace {
 
 /// A row at run time.
@@ -39,8 +38,10 @@ void plan(Elementwise& call, const AnyTensor& result, const AnyTensor* const* op
     // One run if laid out as the result is: both row-major, or both dense with the same strides.
     same = x.shape == r.shape && (x.contiguous ? r.contiguous : x.stride == r.stride);
   }
-  if (same) call.plan.set_contiguous(r.count, call.operands);
-  else call.plan.set(r.shape.rank, r.shape.size, views, call.operands);
+  if (same)
+    call.plan.set_contiguous(r.count, call.operands);
+  else
+    call.plan.set(r.shape.rank, r.shape.size, views, call.operands);
 }
 
 struct ElementwiseNode final : Node {
@@ -82,14 +83,16 @@ struct ElementwiseNode final : Node {
 };
 
 [[noreturn, gnu::cold]] void fail_class(const Row& row, DType t) {
-  if (row.of == RowClass::floats)
-    fail<DTypeError>(row.name, ": needs a floating point tensor, got ", t, "; cast with to<float>()");
+  if (row.of == RowClass::floats) fail<DTypeError>(row.name, ": needs a floating point tensor, got ", t, "; cast with to<float>()");
   if (row.of == RowClass::bits) fail<DTypeError>(row.name, ": needs integers or bool, got ", t);
   fail<DTypeError>(row.name, ": has no meaning for ", t, "; cast with to<int64_t>() or use a logical op");
 }
 void check_class(const Row& row, DType t) {
-  bool ok = row.of == RowClass::any || (row.of == RowClass::floats ? is_float(t) : row.of == RowClass::numbers ? t != DType::boolean : !is_float(t));
-  if (!ok) [[unlikely]] fail_class(row, t);
+  bool ok = row.of == RowClass::any || (row.of == RowClass::floats    ? is_float(t)
+                                        : row.of == RowClass::numbers ? t != DType::boolean
+                                                                      : !is_float(t));
+  if (!ok) [[unlikely]]
+    fail_class(row, t);
 }
 void check_scalar(const char* op, DType t, const Scalar& s) {
   if (is_float(t) || s.is_integral() || double(s) == std::trunc(double(s))) return;
@@ -217,40 +220,39 @@ AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, 
   return x;
 }
 
-#define GRADUS_UNARY2(name, of, s_name, s_test, t_name, t_test, forward, gradient, lo, hi)                                   \
-  const Row name##_facts{#name,                                                                                               \
-                         1,                                                                                                   \
-                         RowClass::of,                                                                                        \
-                         Gradients<name##_row>::kSeen,                                                                        \
-                         {Gradients<name##_row>::kA.is_g, true},                                                              \
-                         &KernelTable::name,                                                                                  \
-                         &KernelTable::name##_backward,                                                                       \
-                         [](const Values<AnyTensor>& v, const Scalar* scalars, AnyTensor* grads) {                            \
-                           [[maybe_unused]] const AnyTensor &g = v.g, &x = v.a, &y = v.y;                                     \
-                           [[maybe_unused]] const double s_name = scalars[0], t_name = scalars[1];                            \
-                           grads[0] = gradient;                                                                               \
+#define GRADUS_UNARY2(name, of, s_name, s_test, t_name, t_test, forward, gradient, lo, hi)         \
+  const Row name##_facts{#name,                                                                    \
+                         1,                                                                        \
+                         RowClass::of,                                                             \
+                         Gradients<name##_row>::kSeen,                                             \
+                         {Gradients<name##_row>::kA.is_g, true},                                   \
+                         &KernelTable::name,                                                       \
+                         &KernelTable::name##_backward,                                            \
+                         [](const Values<AnyTensor>& v, const Scalar* scalars, AnyTensor* grads) { \
+                           [[maybe_unused]] const AnyTensor &g = v.g, &x = v.a, &y = v.y;          \
+                           [[maybe_unused]] const double s_name = scalars[0], t_name = scalars[1]; \
+                           grads[0] = gradient;                                                    \
                          }};
 #define GRADUS_UNARY1(name, of, s_name, s_test, ...) GRADUS_UNARY2(name, of, s_name, s_test, unused, 0, __VA_ARGS__)
 #define GRADUS_UNARY(name, of, ...) GRADUS_UNARY2(name, of, unused1, 0, unused2, 0, __VA_ARGS__)
-#define GRADUS_BINARY(name, of, forward, gradient_a, gradient_b, lo, hi)                                                      \
-  const Row name##_facts{#name,                                                                                               \
-                         2,                                                                                                   \
-                         RowClass::of,                                                                                        \
-                         Gradients<name##_row>::kSeen,                                                                        \
-                         {Gradients<name##_row>::kA.is_g, Gradients<name##_row>::kB.is_g},                                    \
-                         &KernelTable::name,                                                                                  \
-                         &KernelTable::name##_backward,                                                                       \
-                         [](const Values<AnyTensor>& v, const Scalar*, AnyTensor* grads) {                                    \
-                           [[maybe_unused]] const AnyTensor &g = v.g, &a = v.a, &b = v.b, &y = v.y;                           \
-                           if (wanted(0)) grads[0] = gradient_a;                                                              \
-                           if (wanted(1)) grads[1] = gradient_b;                                                              \
+#define GRADUS_BINARY(name, of, forward, gradient_a, gradient_b, lo, hi)                            \
+  const Row name##_facts{#name,                                                                     \
+                         2,                                                                         \
+                         RowClass::of,                                                              \
+                         Gradients<name##_row>::kSeen,                                              \
+                         {Gradients<name##_row>::kA.is_g, Gradients<name##_row>::kB.is_g},          \
+                         &KernelTable::name,                                                        \
+                         &KernelTable::name##_backward,                                             \
+                         [](const Values<AnyTensor>& v, const Scalar*, AnyTensor* grads) {          \
+                           [[maybe_unused]] const AnyTensor &g = v.g, &a = v.a, &b = v.b, &y = v.y; \
+                           if (wanted(0)) grads[0] = gradient_a;                                    \
+                           if (wanted(1)) grads[1] = gradient_b;                                    \
                          }};
-#define GRADUS_COMPARE(name, of, forward)                                                                                     \
+#define GRADUS_COMPARE(name, of, forward) \
   const Row name##_facts{#name, 2, RowClass::of, 0, {}, &KernelTable::name, nullptr, nullptr};
-#define GRADUS_PREDICATE(name, of, forward)                                                                                   \
+#define GRADUS_PREDICATE(name, of, forward) \
   const Row name##_facts{#name, 1, RowClass::of, 0, {}, &KernelTable::name, nullptr, nullptr};
-#define GRADUS_BITWISE(name, forward)                                                                                         \
-  const Row name##_facts{#name, 2, RowClass::bits, 0, {}, &KernelTable::name, nullptr, nullptr};
+#define GRADUS_BITWISE(name, forward) const Row name##_facts{#name, 2, RowClass::bits, 0, {}, &KernelTable::name, nullptr, nullptr};
 #include "gradus/ops/ops.def"
 
 AnyTensor test(const Row& row, const AnyTensor& a, const AnyTensor* b) {
@@ -264,7 +266,8 @@ AnyTensor bits(const Row& row, const AnyTensor& a, const AnyTensor& b) {
   const AnyTensor* in[] = {&a, &b};
   check_same(row.name, a, b);
   check_class(row, a.dtype());
-  if (a.dtype() == DType::boolean && (row.forward == &KernelTable::bitwise_left_shift || row.forward == &KernelTable::bitwise_right_shift))
+  if (a.dtype() == DType::boolean &&
+      (row.forward == &KernelTable::bitwise_left_shift || row.forward == &KernelTable::bitwise_right_shift))
     fail_class(bitwise_and_facts, a.dtype());
   return compute(row.name, kernel(row.name, row.forward, a), in, 2, a.dtype(), a.dtype(), nullptr);
 }
@@ -281,31 +284,31 @@ bool divides_integers(const Row& row, DType t) {
 
 }  // namespace
 
-#define GRADUS_UNARY(name, ...)                                                            \
-  AnyTensor name(const AnyTensor& x) { return apply(name##_facts, x, nullptr); }           \
+#define GRADUS_UNARY(name, ...)                                                  \
+  AnyTensor name(const AnyTensor& x) { return apply(name##_facts, x, nullptr); } \
   AnyTensor& name##_(AnyTensor& x) { return apply_in_place(name##_facts, x, nullptr); }
-#define GRADUS_UNARY1(name, ...)                                                                          \
-  AnyTensor name(const AnyTensor& x, Scalar s) { return apply(name##_facts, x, nullptr, s); }             \
+#define GRADUS_UNARY1(name, ...)                                                              \
+  AnyTensor name(const AnyTensor& x, Scalar s) { return apply(name##_facts, x, nullptr, s); } \
   AnyTensor& name##_(AnyTensor& x, Scalar s) { return apply_in_place(name##_facts, x, nullptr, s); }
-#define GRADUS_UNARY2(name, ...)                                                                                      \
-  AnyTensor name(const AnyTensor& x, Scalar s, Scalar t) { return apply(name##_facts, x, nullptr, s, t); }            \
+#define GRADUS_UNARY2(name, ...)                                                                           \
+  AnyTensor name(const AnyTensor& x, Scalar s, Scalar t) { return apply(name##_facts, x, nullptr, s, t); } \
   AnyTensor& name##_(AnyTensor& x, Scalar s, Scalar t) { return apply_in_place(name##_facts, x, nullptr, s, t); }
-#define GRADUS_BINARY(name, ...)                                                           \
-  AnyTensor name(const AnyTensor& a, const AnyTensor& b) {                                 \
-    if (b && divides_integers(name##_facts, b.dtype())) check_divisor(#name, b);           \
-    return apply(name##_facts, a, &b);                                                     \
-  }                                                                                        \
-  AnyTensor& name##_(AnyTensor& a, const AnyTensor& b) {                                   \
-    if (b && divides_integers(name##_facts, b.dtype())) check_divisor(#name, b);           \
-    return apply_in_place(name##_facts, a, &b);                                            \
+#define GRADUS_BINARY(name, ...)                                                 \
+  AnyTensor name(const AnyTensor& a, const AnyTensor& b) {                       \
+    if (b && divides_integers(name##_facts, b.dtype())) check_divisor(#name, b); \
+    return apply(name##_facts, a, &b);                                           \
+  }                                                                              \
+  AnyTensor& name##_(AnyTensor& a, const AnyTensor& b) {                         \
+    if (b && divides_integers(name##_facts, b.dtype())) check_divisor(#name, b); \
+    return apply_in_place(name##_facts, a, &b);                                  \
   }
-#define GRADUS_COMPARE(name, ...)                                                                    \
-  AnyTensor name(const AnyTensor& a, const AnyTensor& b) { return test(name##_facts, a, &b); }       \
+#define GRADUS_COMPARE(name, ...)                                                              \
+  AnyTensor name(const AnyTensor& a, const AnyTensor& b) { return test(name##_facts, a, &b); } \
   AnyTensor name(const AnyTensor& a, Scalar b) { return name(a, scalar_like(#name, a, b)); }
 #define GRADUS_PREDICATE(name, ...) \
   AnyTensor name(const AnyTensor& x) { return test(name##_facts, x, nullptr); }
-#define GRADUS_BITWISE(name, ...)                                                                   \
-  AnyTensor name(const AnyTensor& a, const AnyTensor& b) { return bits(name##_facts, a, b); }       \
+#define GRADUS_BITWISE(name, ...)                                                             \
+  AnyTensor name(const AnyTensor& a, const AnyTensor& b) { return bits(name##_facts, a, b); } \
   AnyTensor name(const AnyTensor& a, Scalar b) { return name(a, scalar_like(#name, a, b)); }
 #include "gradus/ops/ops.def"
 

@@ -4,10 +4,8 @@ namespace gradus {
 
 void check_same(const char* op, const AnyTensor& a, const AnyTensor& b) {
   check_defined(op, a), check_defined(op, b);
-  if (a.dtype() != b.dtype())
-    fail<DTypeError>(op, ": dtypes ", a.dtype(), " and ", b.dtype(), " differ; cast one with to()");
-  if (a.device() != b.device())
-    fail<DeviceError>(op, ": tensors on ", a.device(), " and ", b.device(), "; move one with to()");
+  if (a.dtype() != b.dtype()) fail<DTypeError>(op, ": dtypes ", a.dtype(), " and ", b.dtype(), " differ; cast one with to()");
+  if (a.device() != b.device()) fail<DeviceError>(op, ": tensors on ", a.device(), " and ", b.device(), "; move one with to()");
 }
 
 void check_float(const char* op, const AnyTensor& x) {
@@ -50,8 +48,10 @@ AxisSet axes_of(const char* op, const Axes& axes, int rank) {
 Shape reduced_shape(const Shape& shape, const AxisSet& axes, bool keepdim) {
   Shape out;
   for (int d = 0; d < shape.rank; ++d) {
-    if (!axes.has[d]) out.size[out.rank++] = shape.size[d];
-    else if (keepdim) out.size[out.rank++] = 1;
+    if (!axes.has[d])
+      out.size[out.rank++] = shape.size[d];
+    else if (keepdim)
+      out.size[out.rank++] = 1;
   }
   return out;
 }

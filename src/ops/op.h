@@ -23,7 +23,8 @@ template <class F> F* kernel(const char* op, F* KernelTable::*member, const AnyT
 
 // Checks. Each throws an error that begins with the op's name and says the way out.
 inline void check_defined(const char* op, const AnyTensor& x) {
-  if (!x.defined()) [[unlikely]] fail<ValueError>(op, ": got an undefined tensor");
+  if (!x.defined()) [[unlikely]]
+    fail<ValueError>(op, ": got an undefined tensor");
 }
 /// All defined ones on one device and of one dtype.
 void check_same(const char* op, const AnyTensor& a, const AnyTensor& b);

@@ -15,9 +15,8 @@ AnyTensor sum(const AnyTensor& x, const Axes& over, bool keepdim) {
   kernel("sum", &KernelTable::sum, in)(array(y), array(in));
   if (!keepdim) y = view(y, reduced_shape(x.shape(), axes, false));
   if (is_float(x.dtype()))
-    record("sum", y, {&x}, [kept, from = x.shape()](const AnyTensor& g, AnyTensor* grads) {
-      grads[0] = expand(reshape(g, kept), from);
-    });
+    record("sum", y, {&x},
+           [kept, from = x.shape()](const AnyTensor& g, AnyTensor* grads) { grads[0] = expand(reshape(g, kept), from); });
   return y;
 }
 

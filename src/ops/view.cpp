@@ -25,7 +25,8 @@ Shape resolved(const char* op, const AnyTensor& x, Shape shape) {
   }
   if (unknown >= 0) {
     if (known == 0 || x.numel() % known != 0)
-      fail<ShapeError>(op, ": ", x.shape(), " has ", x.numel(), " elements, which ", shape, " cannot hold for any size in place of -1");
+      fail<ShapeError>(op, ": ", x.shape(), " has ", x.numel(), " elements, which ", shape,
+                       " cannot hold for any size in place of -1");
     shape.size[unknown] = x.numel() / known;
   } else if (known != x.numel()) {
     fail<ShapeError>(op, ": ", x.shape(), " has ", x.numel(), " elements, ", shape, " has ", known);
@@ -78,7 +79,8 @@ AnyTensor view(const AnyTensor& x, const Shape& wanted_shape) {
   check_defined("view", x);
   Shape shape = resolved("view", x, wanted_shape), stride;
   if (!view_strides(x, shape, stride))
-    fail<ShapeError>("view: shape ", x.shape(), " with strides ", x.stride(), " cannot be seen as ", shape, " without a copy; use reshape()");
+    fail<ShapeError>("view: shape ", x.shape(), " with strides ", x.stride(), " cannot be seen as ", shape,
+                     " without a copy; use reshape()");
   return reshaped("view", x, shape, stride);
 }
 
@@ -91,8 +93,10 @@ AnyTensor flatten(const AnyTensor& x, int64_t start, int64_t end) {
   Shape shape;
   int64_t merged = 1;
   for (int d = 0; d < x.dim(); ++d) {
-    if (d < first || d > last) shape.push_back(x.shape()[d]);
-    else merged *= x.shape()[d];
+    if (d < first || d > last)
+      shape.push_back(x.shape()[d]);
+    else
+      merged *= x.shape()[d];
     if (d == last) shape.push_back(merged);
   }
   return reshape(x, shape);
@@ -107,8 +111,10 @@ AnyTensor unflatten(const AnyTensor& x, int64_t axis, const Shape& sizes) {
     fail<ShapeError>("unflatten: axis ", axis, " of ", x.shape(), " cannot become ", sizes);
   Shape shape;
   for (int i = 0; i < x.dim(); ++i) {
-    if (i != d) shape.push_back(x.shape()[i]);
-    else for (int64_t n : sizes) shape.push_back(n == -1 ? x.shape()[d] / known : n);
+    if (i != d)
+      shape.push_back(x.shape()[i]);
+    else
+      for (int64_t n : sizes) shape.push_back(n == -1 ? x.shape()[d] / known : n);
   }
   return reshape(x, shape);
 }
@@ -150,7 +156,8 @@ AnyTensor transpose(const AnyTensor& x, int64_t a, int64_t b) {
 
 AnyTensor permute(const AnyTensor& x, const Shape& axes) {
   check_defined("permute", x);
-  if (axes.rank != x.dim()) fail<ShapeError>("permute: ", axes, " names ", axes.rank, " axes, the tensor of shape ", x.shape(), " has ", x.dim());
+  if (axes.rank != x.dim())
+    fail<ShapeError>("permute: ", axes, " names ", axes.rank, " axes, the tensor of shape ", x.shape(), " has ", x.dim());
   Shape shape = x.shape(), stride = x.stride(), back = axes;
   bool seen[Shape::kMaxRank] = {};
   for (int d = 0; d < axes.rank; ++d) {
@@ -271,7 +278,8 @@ AnyTensor contiguous(const AnyTensor& x) {
 AnyTensor& AnyTensor::copy_(const AnyTensor& source) {
   check_defined("copy_", *this), check_defined("copy_", source);
   check_in_place("copy_", *this);
-  if (source.device() != device()) fail<DeviceError>("copy_: from ", source.device(), " to ", device(), "; move the source with to()");
+  if (source.device() != device())
+    fail<DeviceError>("copy_: from ", source.device(), " to ", device(), "; move the source with to()");
   AnyTensor from = gradus::expand(source, shape());  // throws where the shapes do not fit
   if (from.impl()->storage.get() == impl_->storage.get()) from = gradus::clone(from);
   if (numel() > 0) kernel("copy_", &KernelTable::copy, *this)(array(*this), array(from));

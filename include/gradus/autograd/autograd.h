@@ -19,7 +19,8 @@ struct GradOptions {
 std::vector<AnyTensor> grad(const std::vector<AnyTensor>& outputs, const std::vector<AnyTensor>& inputs,
                             const std::vector<AnyTensor>& cotangents = {}, const GradOptions& options = {});
 /// Runs backward from several tensors at once.
-void backward(const std::vector<AnyTensor>& outputs, const std::vector<AnyTensor>& cotangents = {}, const BackwardOptions& options = {});
+void backward(const std::vector<AnyTensor>& outputs, const std::vector<AnyTensor>& cotangents = {},
+              const BackwardOptions& options = {});
 
 /// Undoes a registration.
 class HookHandle {

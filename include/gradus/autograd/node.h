@@ -106,8 +106,10 @@ template <class Rule, bool kMany> struct RuleNode final : Node {
     if constexpr (!kMany) (*rule)(g, grads);
   }
   void backward_many(AnyTensor* gs, AnyTensor* grads, bool) override {
-    if constexpr (kMany) (*rule)(gs, grads);
-    else (*rule)(gs[0], grads);
+    if constexpr (kMany)
+      (*rule)(gs, grads);
+    else
+      (*rule)(gs[0], grads);
   }
   void forget() override { rule.reset(); }
   const char* label;

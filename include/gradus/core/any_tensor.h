@@ -15,11 +15,11 @@ template <Element T> class Tensor;
 struct Impl : pool::Pooled {
   std::atomic<uint32_t> refs{1};
   DType dtype;
-  bool contiguous = true;     // row-major without gaps
-  bool dense = true;          // without gaps or overlaps in some order of the axes (channels last is dense)
-  bool inference = false;     // made under InferenceMode: may not enter a graph
-  uint32_t slot = 0;          // which output of its node this is
-  uint32_t writes_seen = 0;   // the storage's graph_writes when this tensor was last in step with it
+  bool contiguous = true;    // row-major without gaps
+  bool dense = true;         // without gaps or overlaps in some order of the axes (channels last is dense)
+  bool inference = false;    // made under InferenceMode: may not enter a graph
+  uint32_t slot = 0;         // which output of its node this is
+  uint32_t writes_seen = 0;  // the storage's graph_writes when this tensor was last in step with it
   int64_t count;
   Shape shape, stride;  // strides in elements
   void* data;

@@ -12,7 +12,9 @@ inline constexpr size_t kLine = 64;  // every block is aligned to a cache line a
 inline constexpr int kClasses = 6;   // 64, 128, ... 2048 bytes; larger ones come from the storage allocator
 inline constexpr size_t kLargest = kLine << (kClasses - 1);
 
-struct Block { Block* next; };
+struct Block {
+  Block* next;
+};
 struct List {
   Block* first;
   int count;  // above kKeep, half of the blocks go to the other threads
@@ -25,9 +27,9 @@ inline thread_local constinit List lists[kClasses] = {};
 
 constexpr int size_class(size_t bytes) { return bytes <= kLine ? 0 : int(std::bit_width((bytes - 1) / kLine)); }
 
-void* refill(int size_class);            // slow path: from the other threads' surplus, else from the system
+void* refill(int size_class);             // slow path: from the other threads' surplus, else from the system
 void give_back(int size_class) noexcept;  // slow path: hands half of this thread's list to the others
-size_t reserved();                       // bytes that the pool took from the system
+size_t reserved();                        // bytes that the pool took from the system
 
 #if defined(__SANITIZE_ADDRESS__)  // a pool would hide use after free from the sanitizer
 inline void* allocate(size_t bytes) {
@@ -41,7 +43,8 @@ inline void free(void* p, size_t) noexcept { std::free(p); }
 inline void* allocate(size_t bytes) {
   int c = size_class(bytes);
   List& list = lists[c];
-  if (!list.first) [[unlikely]] return refill(c);
+  if (!list.first) [[unlikely]]
+    return refill(c);
   Block* block = list.first;
   list.first = block->next;
   --list.count;
@@ -51,14 +54,17 @@ inline void free(void* p, size_t bytes) noexcept {
   int c = size_class(bytes);
   List& list = lists[c];
   list.first = new (p) Block{list.first};
-  if (++list.count > kKeep) [[unlikely]] give_back(c);
+  if (++list.count > kKeep) [[unlikely]]
+    give_back(c);
 }
 #endif
 
 /// Gives a class pooled `new` and `delete`. Objects larger than kLargest use the ordinary heap.
 struct Pooled {
   static void* operator new(size_t bytes) { return bytes <= kLargest ? allocate(bytes) : ::operator new(bytes); }
-  static void operator delete(void* p, size_t bytes) noexcept { bytes <= kLargest ? pool::free(p, bytes) : ::operator delete(p, bytes); }
+  static void operator delete(void* p, size_t bytes) noexcept {
+    bytes <= kLargest ? pool::free(p, bytes) : ::operator delete(p, bytes);
+  }
 };
 
 }  // namespace gradus::pool

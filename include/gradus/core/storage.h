@@ -26,10 +26,10 @@ struct Storage {
 
 /// What an allocator holds, in bytes. Blocks of up to 2 KiB on the CPU are counted by the slab.
 struct MemoryStats {
-  size_t in_use = 0;       // by living tensors
-  size_t cached = 0;       // free, kept for the next request
-  size_t peak_in_use = 0;  // since the start or reset_peak_memory()
-  size_t allocations = 0;  // requests served
+  size_t in_use = 0;           // by living tensors
+  size_t cached = 0;           // free, kept for the next request
+  size_t peak_in_use = 0;      // since the start or reset_peak_memory()
+  size_t allocations = 0;      // requests served
   size_t system_requests = 0;  // of those, how many had to ask the system
 };
 MemoryStats memory_stats(Device device = kCPU);

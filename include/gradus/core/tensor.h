@@ -14,7 +14,8 @@ template <class T> struct NestedList {
   T value{};
   const NestedList* children = nullptr;
   size_t count = 0;
-  template <class S> requires std::is_arithmetic_v<S> NestedList(S s) : value(T(s)) {}
+  template <class S>
+  requires std::is_arithmetic_v<S> NestedList(S s) : value(T(s)) {}
   NestedList(T s) requires(!std::is_arithmetic_v<T>) : value(s) {}
   NestedList(std::initializer_list<NestedList> list) : children(list.begin()), count(list.size()), is_list(true) {}
   bool is_list = false;
@@ -30,20 +31,25 @@ template <Element T> class Tensor : public AnyTensor {
   Tensor() = default;
   /// The same tensor with its dtype in the type. Throws DTypeError where that is another.
   explicit Tensor(AnyTensor x) : AnyTensor(std::move(x)) {
-    if (defined() && dtype() != dtype_of<T>) [[unlikely]] detail::fail_dtype(dtype_of<T>, dtype());
+    if (defined() && dtype() != dtype_of<T>) [[unlikely]]
+      detail::fail_dtype(dtype_of<T>, dtype());
   }
   /// From values: Tensor<float> x = {{1, 2}, {3, 4}}. Throws ShapeError for rows of different lengths.
   Tensor(std::initializer_list<detail::NestedList<T>> list) : Tensor(from_list(list)) {}
   /// A copy of values, in `shape` or as one row.
-  explicit Tensor(std::span<const T> values) : Tensor(detail::from_values(values.data(), values.size(), {int64_t(values.size())}, dtype_of<T>)) {}
-  Tensor(std::span<const T> values, const Shape& shape) : Tensor(detail::from_values(values.data(), values.size(), shape, dtype_of<T>)) {}
+  explicit Tensor(std::span<const T> values)
+      : Tensor(detail::from_values(values.data(), values.size(), {int64_t(values.size())}, dtype_of<T>)) {}
+  Tensor(std::span<const T> values, const Shape& shape)
+      : Tensor(detail::from_values(values.data(), values.size(), shape, dtype_of<T>)) {}
 
   /// The first element. Rows lie behind it only where is_contiguous().
   T* data() const { return static_cast<T*>(raw_data()); }
   /// The only element.
   T item() const {
-    if constexpr (std::is_same_v<T, int64_t>) return integer_item();
-    else return T(AnyTensor::item());
+    if constexpr (std::is_same_v<T, int64_t>)
+      return integer_item();
+    else
+      return T(AnyTensor::item());
   }
   /// All elements in row-major order.
   std::vector<T> vector() const {
@@ -107,13 +113,16 @@ template <Element T> class Tensor : public AnyTensor {
     collect(list.begin(), list.size(), 0, shape, values);
     return Tensor(detail::from_values(values.data(), values.size(), shape, dtype_of<T>));
   }
-  template <class V> static void collect(const detail::NestedList<T>* list, size_t count, int depth, const Shape& shape, V& values) {
+  template <class V>
+  static void collect(const detail::NestedList<T>* list, size_t count, int depth, const Shape& shape, V& values) {
     if (int64_t(count) != shape[depth]) detail::fail_ragged();
     for (size_t i = 0; i < count; ++i) {
       bool last = depth + 1 == shape.rank;
       if (list[i].is_list == last) detail::fail_ragged();
-      if (last) values.push_back(list[i].value);
-      else collect(list[i].children, list[i].count, depth + 1, shape, values);
+      if (last)
+        values.push_back(list[i].value);
+      else
+        collect(list[i].children, list[i].count, depth + 1, shape, values);
     }
   }
 };

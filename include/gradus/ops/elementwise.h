@@ -52,9 +52,8 @@ AnyTensor zero(const AnyTensor& x);
 
 inline AnyTensor operator-(const AnyTensor& x) { return neg(x); }
 inline AnyTensor operator~(const AnyTensor& x) { return bitwise_not(x); }
-inline AnyTensor operator!(const AnyTensor& x) { return logical_not(x); }
-#define GRADUS_OPERATOR(symbol, function)                                                                  \
-  inline AnyTensor operator symbol(const AnyTensor& a, const AnyTensor& b) { return function(a, b); }      \
+#define GRADUS_OPERATOR(symbol, function)                                                             \
+  inline AnyTensor operator symbol(const AnyTensor& a, const AnyTensor& b) { return function(a, b); } \
   inline AnyTensor operator symbol(const AnyTensor& a, Scalar s) { return function(a, s); }
 GRADUS_OPERATOR(+, add)
 GRADUS_OPERATOR(-, sub)
@@ -80,7 +79,9 @@ inline AnyTensor& operator-=(AnyTensor& a, const AnyTensor& b) { return sub_(a, 
 inline AnyTensor& operator*=(AnyTensor& a, const AnyTensor& b) { return mul_(a, b); }
 inline AnyTensor& operator/=(AnyTensor& a, const AnyTensor& b) { return div_(a, b); }
 inline AnyTensor& operator+=(AnyTensor& a, Scalar s) { return add_scalar_(a, s); }
-inline AnyTensor& operator-=(AnyTensor& a, Scalar s) { return add_scalar_(a, s.is_integral() ? Scalar(-s.to<int64_t>()) : Scalar(-double(s))); }
+inline AnyTensor& operator-=(AnyTensor& a, Scalar s) {
+  return add_scalar_(a, s.is_integral() ? Scalar(-s.to<int64_t>()) : Scalar(-double(s)));
+}
 inline AnyTensor& operator*=(AnyTensor& a, Scalar s) { return mul_scalar_(a, s); }
 inline AnyTensor& operator/=(AnyTensor& a, Scalar s) { return div_scalar_(a, s); }
 
@@ -91,37 +92,39 @@ template <class T> AnyTensor& untyped(Tensor<T>& x) { return static_cast<AnyTens
 
 #define GRADUS_TYPED_UNARY(R, name) \
   template <class T> R name(const Tensor<T>& x) { return R(name(untyped(x))); }
-#define GRADUS_TYPED_BINARY(R, name)                                                                              \
-  template <class T> R name(const Tensor<T>& a, const Tensor<T>& b) { return R(name(untyped(a), untyped(b))); }   \
-  template <class T, class U> requires(!std::is_same_v<T, U>) void name(const Tensor<T>&, const Tensor<U>&) = delete;
+#define GRADUS_TYPED_BINARY(R, name)                                                                            \
+  template <class T> R name(const Tensor<T>& a, const Tensor<T>& b) { return R(name(untyped(a), untyped(b))); } \
+  template <class T, class U>                                                                                   \
+  requires(!std::is_same_v<T, U>) void name(const Tensor<T>&, const Tensor<U>&) = delete;
 #define GRADUS_TYPED_SCALAR(R, name) \
   template <class T> R name(const Tensor<T>& a, Scalar s) { return R(name(untyped(a), s)); }
-#define GRADUS_TYPED_IN_PLACE(name)                                                  \
-  template <class T> Tensor<T>& name(Tensor<T>& a, const Tensor<T>& b) {             \
-    name(untyped(a), untyped(b));                                                    \
-    return a;                                                                        \
-  }                                                                                  \
-  template <class T, class U> requires(!std::is_same_v<T, U>) void name(Tensor<T>&, const Tensor<U>&) = delete;
-#define GRADUS_TYPED_IN_PLACE_SCALAR(name)                      \
-  template <class T> Tensor<T>& name(Tensor<T>& a, Scalar s) {  \
-    name(untyped(a), s);                                        \
-    return a;                                                   \
+#define GRADUS_TYPED_IN_PLACE(name)                                      \
+  template <class T> Tensor<T>& name(Tensor<T>& a, const Tensor<T>& b) { \
+    name(untyped(a), untyped(b));                                        \
+    return a;                                                            \
+  }                                                                      \
+  template <class T, class U>                                            \
+  requires(!std::is_same_v<T, U>) void name(Tensor<T>&, const Tensor<U>&) = delete;
+#define GRADUS_TYPED_IN_PLACE_SCALAR(name)                     \
+  template <class T> Tensor<T>& name(Tensor<T>& a, Scalar s) { \
+    name(untyped(a), s);                                       \
+    return a;                                                  \
   }
 
-#define GRADUS_UNARY(name, ...)                      \
-  GRADUS_TYPED_UNARY(Tensor<T>, name)                \
+#define GRADUS_UNARY(name, ...)                         \
+  GRADUS_TYPED_UNARY(Tensor<T>, name)                   \
   template <class T> Tensor<T>& name##_(Tensor<T>& x) { \
-    name##_(untyped(x));                             \
-    return x;                                        \
+    name##_(untyped(x));                                \
+    return x;                                           \
   }
 #define GRADUS_UNARY1(name, ...)       \
   GRADUS_TYPED_SCALAR(Tensor<T>, name) \
   GRADUS_TYPED_IN_PLACE_SCALAR(name##_)
-#define GRADUS_UNARY2(name, ...)                                                                                       \
+#define GRADUS_UNARY2(name, ...)                                                                                          \
   template <class T> Tensor<T> name(const Tensor<T>& x, Scalar s, Scalar t) { return Tensor<T>(name(untyped(x), s, t)); } \
-  template <class T> Tensor<T>& name##_(Tensor<T>& x, Scalar s, Scalar t) {                                            \
-    name##_(untyped(x), s, t);                                                                                         \
-    return x;                                                                                                          \
+  template <class T> Tensor<T>& name##_(Tensor<T>& x, Scalar s, Scalar t) {                                               \
+    name##_(untyped(x), s, t);                                                                                            \
+    return x;                                                                                                             \
   }
 #define GRADUS_BINARY(name, ...) GRADUS_TYPED_BINARY(Tensor<T>, name) GRADUS_TYPED_IN_PLACE(name##_)
 #define GRADUS_COMPARE(name, ...) GRADUS_TYPED_BINARY(Tensor<bool>, name) GRADUS_TYPED_SCALAR(Tensor<bool>, name)
@@ -132,7 +135,6 @@ template <class T> AnyTensor& untyped(Tensor<T>& x) { return static_cast<AnyTens
 GRADUS_TYPED_UNARY(Tensor<T>, bitwise_not)
 GRADUS_TYPED_UNARY(Tensor<T>, operator-)
 GRADUS_TYPED_UNARY(Tensor<T>, operator~)
-GRADUS_TYPED_UNARY(Tensor<bool>, operator!)
 #define GRADUS_TYPED_OPERATOR(R, symbol) GRADUS_TYPED_BINARY(R, operator symbol) GRADUS_TYPED_SCALAR(R, operator symbol)
 GRADUS_TYPED_OPERATOR(Tensor<T>, +)
 GRADUS_TYPED_OPERATOR(Tensor<T>, -)

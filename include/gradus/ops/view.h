@@ -52,7 +52,8 @@ GRADUS_TYPED(expand, (const Tensor<T>& x, const Shape& shape), (GRADUS_X, shape)
 GRADUS_TYPED(broadcast_to, (const Tensor<T>& x, const Shape& shape), (GRADUS_X, shape))
 GRADUS_TYPED(narrow, (const Tensor<T>& x, int64_t axis, int64_t start, int64_t length), (GRADUS_X, axis, start, length))
 GRADUS_TYPED(select, (const Tensor<T>& x, int64_t axis, int64_t index), (GRADUS_X, axis, index))
-GRADUS_TYPED(slice, (const Tensor<T>& x, int64_t axis, int64_t start, int64_t end, int64_t step = 1), (GRADUS_X, axis, start, end, step))
+GRADUS_TYPED(slice, (const Tensor<T>& x, int64_t axis, int64_t start, int64_t end, int64_t step = 1),
+             (GRADUS_X, axis, start, end, step))
 GRADUS_TYPED(clone, (const Tensor<T>& x), (GRADUS_X))
 GRADUS_TYPED(contiguous, (const Tensor<T>& x), (GRADUS_X))
 #undef GRADUS_X

@@ -19,8 +19,10 @@ template <class To, class From> void convert(int64_t n, void* const* p, const Sc
     for (int64_t i = 0; i < n; i += kLanes) store(y + i, load(x + i));
   } else {
     for (int64_t i = 0; i < n; ++i) {
-      if constexpr (std::is_same_v<To, bool>) y[i] = accumulate_t<From>(x[i]) != 0;
-      else y[i] = To(accumulate_t<To>(accumulate_t<From>(x[i])));
+      if constexpr (std::is_same_v<To, bool>)
+        y[i] = accumulate_t<From>(x[i]) != 0;
+      else
+        y[i] = To(accumulate_t<To>(accumulate_t<From>(x[i])));
     }
   }
 }
@@ -30,8 +32,7 @@ template <class T> void select(int64_t n, void* const* p, const Scalar*) {
   auto* condition = static_cast<const int8_t*>(p[1]);
   using Lanes = Number<T, 16>;
   for (int64_t i = 0; i < n; i += 16) {
-    typename Lanes::Mask mask{
-        __builtin_convertvector(load_bits<Bools<16>>(condition + i) != 0, decltype(Lanes::Mask::v))};
+    typename Lanes::Mask mask{__builtin_convertvector(load_bits<Bools<16>>(condition + i) != 0, decltype(Lanes::Mask::v))};
     auto x = Lanes(load_bits<typename Lanes::V>(a + i)), z = Lanes(load_bits<typename Lanes::V>(b + i));
     store_bits(y + i, where(mask, x, z).v);
   }
@@ -48,8 +49,10 @@ void run_over(const char* op, std::initializer_list<const Array*> arrays, Run ru
     views[k++] = {x->rank, x->shape, x->stride};
     contiguous = contiguous && x->contiguous && x->count == y.count;
   }
-  if (contiguous) c.plan.set_contiguous(y.count, c.operands);
-  else c.plan.set(y.rank, y.shape, views, c.operands);
+  if (contiguous)
+    c.plan.set_contiguous(y.count, c.operands);
+  else
+    c.plan.set(y.rank, y.shape, views, c.operands);
   for_each_run(c, run);
 }
 
@@ -70,12 +73,15 @@ void copy(const Array& y, const Array& x) {
 }
 
 void fill(const Array& y, Scalar value) {
-  run_over("fill", {&y}, dispatch_all("fill", y.dtype, []<class T>() -> Run {
-             return [](int64_t n, void* const* p, const Scalar* s) {
-               T v = s[0].to<T>(), *to = static_cast<T*>(p[0]);
-               for (int64_t i = 0; i < n; ++i) to[i] = v;
-             };
-           }), value);
+  run_over("fill", {&y},
+           dispatch_all("fill", y.dtype,
+                        []<class T>() -> Run {
+                          return [](int64_t n, void* const* p, const Scalar* s) {
+                            T v = s[0].to<T>(), *to = static_cast<T*>(p[0]);
+                            for (int64_t i = 0; i < n; ++i) to[i] = v;
+                          };
+                        }),
+           value);
 }
 
 }  // namespace GRADUS_ISA

@@ -1,11 +1,11 @@
 // Reductions.
+#include <algorithm>
+#include <vector>
+
 #include "kernels/array.h"
 #include "kernels/dispatch.h"
 #include "kernels/packet.h"
 #include "kernels/plan.h"
-
-#include <algorithm>
-#include <vector>
 
 namespace gradus::cpu {
 inline namespace GRADUS_ISA {
@@ -19,8 +19,10 @@ void sum(const Array& y, const Array& x) {
   dispatch_number("sum", x.dtype, [&]<class T>() {
     using Acc = accumulate_t<T>;
     std::vector<Acc> sums;
-    if (!std::is_same_v<T, Acc>) sums.assign(y.count, Acc(0));
-    else std::fill_n(y.as<T>(), y.count, T(0));
+    if (!std::is_same_v<T, Acc>)
+      sums.assign(y.count, Acc(0));
+    else
+      std::fill_n(y.as<T>(), y.count, T(0));
     Acc* out = sums.empty() ? reinterpret_cast<Acc*>(y.data) : sums.data();
     int64_t at[kMaxRank] = {}, from_step = plan.stride[0][last], to_step = plan.stride[1][last], n = plan.size[last];
     const T* from = x.as<T>();

@@ -82,8 +82,7 @@ template <class Row> Run test_of(const Elementwise& c) {
   if constexpr (Row::kClass == RowClass::floats)
     return dispatch_float(c.op, c.dtype, []<class T>() -> Run { return test<T, Row>; });
   else
-    return dispatch_number(c.op, c.dtype == DType::boolean ? DType::uint8 : c.dtype,
-                           []<class T>() -> Run { return test<T, Row>; });
+    return dispatch_number(c.op, c.dtype == DType::boolean ? DType::uint8 : c.dtype, []<class T>() -> Run { return test<T, Row>; });
 }
 
 }  // namespace

@@ -5,7 +5,9 @@ namespace gradus::cpu {
 
 #define GRADUS_KERNEL(name, parameters) void name parameters;
 #define GRADUS_SIMD_KERNEL(name, parameters) \
-  inline namespace GRADUS_ISA { void name parameters; }
+  inline namespace GRADUS_ISA {              \
+  void name parameters;                      \
+  }
 #include "gradus/ops/kernels.def"
 
 inline namespace GRADUS_ISA {
@@ -22,7 +24,7 @@ ElementwiseKernel where;
 }  // namespace rows
 
 extern const KernelTable table;
-const KernelTable table{
+const KernelTable table {
 #define GRADUS_UNARY(name, ...) .name = rows::name, .name##_backward = rows::name##_backward,
 #define GRADUS_UNARY1(name, ...) GRADUS_UNARY(name)
 #define GRADUS_UNARY2(name, ...) GRADUS_UNARY(name)
@@ -31,7 +33,7 @@ const KernelTable table{
 #define GRADUS_PREDICATE(name, ...) .name = rows::name,
 #define GRADUS_BITWISE(name, ...) .name = rows::name,
 #include "gradus/ops/ops.def"
-    .where = rows::where,
+  .where = rows::where,
 #define GRADUS_KERNEL(name, parameters) .name = cpu::name,
 #include "gradus/ops/kernels.def"
 };
