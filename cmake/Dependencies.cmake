@@ -56,6 +56,14 @@ foreach(headers Eigen3::Eigen nlohmann_json::nlohmann_json)  # headers only: com
   list(APPEND GRADUS_PRIVATE_INCLUDES $<TARGET_PROPERTY:${headers},INTERFACE_INCLUDE_DIRECTORIES>)
 endforeach()
 
+# ---- the processor ------------------------------------------------------------------------------------------------------
+# GRADUS_WITH_X86: the kernels' tables for AVX2 and AVX-512 are there, and the processor is asked at start which it can run.
+set(GRADUS_WITH_X86 0)
+if(GRADUS_MULTI_ISA AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+  set(GRADUS_WITH_X86 1)
+endif()
+list(APPEND GRADUS_PRIVATE_DEFINITIONS GRADUS_WITH_X86=${GRADUS_WITH_X86})
+
 # ---- optional -----------------------------------------------------------------------------------------------------------
 gradus_switch(OPENMP "Threads in kernels, through OpenMP")
 if(GRADUS_OPENMP)
@@ -150,7 +158,7 @@ function(gradus_isa_settings target)
   if(GRADUS_WITH_SLEEF)
     target_include_directories(${target} SYSTEM PRIVATE $<TARGET_PROPERTY:SLEEF::SLEEF,INTERFACE_INCLUDE_DIRECTORIES>)
   endif()
-  target_compile_definitions(${target} PRIVATE GRADUS_WITH_SLEEF=${GRADUS_WITH_SLEEF})
+  target_compile_definitions(${target} PRIVATE GRADUS_WITH_SLEEF=${GRADUS_WITH_SLEEF} GRADUS_WITH_X86=${GRADUS_WITH_X86})
 endfunction()
 
 function(gradus_compile_settings target)

@@ -2,7 +2,9 @@
 // back; functions come from SLEEF. Nothing here is written per operation.
 #pragma once
 #include <immintrin.h>
+#if GRADUS_WITH_SLEEF
 #include <sleef.h>
+#endif
 
 #include "kernels/number.h"
 
@@ -27,14 +29,26 @@ template <class T> using Packet = Number<accumulate_t<T>, std::is_integral_v<T> 
 using PacketF = Packet<float>;
 using PacketD = Packet<double>;
 
-#define GRADUS_MATH(name, function, u)                                                                \
-  GRADUS_FN PacketF name(PacketF x) { return PacketF(PacketF::V(GRADUS_SLEEF_F(function, u)(x.v))); } \
-  GRADUS_FN PacketD name(PacketD x) { return PacketD(PacketD::V(GRADUS_SLEEF_D(function, u)(x.v))); }
+#if GRADUS_WITH_SLEEF
+#define GRADUS_CALL_F(function, u, ...) PacketF(PacketF::V(GRADUS_SLEEF_F(function, u)(__VA_ARGS__)))
+#define GRADUS_CALL_D(function, u, ...) PacketD(PacketD::V(GRADUS_SLEEF_D(function, u)(__VA_ARGS__)))
+#else  // one lane at a time through the C library
+template <class P, class F, class... V> GRADUS_FN P lane_by_lane(F f, V... v) {
+  P y;
+  for (size_t i = 0; i < sizeof y.v / sizeof y.v[0]; ++i) y.v[i] = f(v[i]...);
+  return y;
+}
+#define GRADUS_CALL_F(function, u, ...) lane_by_lane<PacketF>([](auto... a) { return __builtin_##function##f(a...); }, __VA_ARGS__)
+#define GRADUS_CALL_D(function, u, ...) lane_by_lane<PacketD>([](auto... a) { return __builtin_##function(a...); }, __VA_ARGS__)
+#endif
+#define GRADUS_MATH(name, function, u)                                          \
+  GRADUS_FN PacketF name(PacketF x) { return GRADUS_CALL_F(function, u, x.v); } \
+  GRADUS_OWN(name, function, u)
 #define GRADUS_OWN(name, function, u) \
-  GRADUS_FN PacketD name(PacketD x) { return PacketD(PacketD::V(GRADUS_SLEEF_D(function, u)(x.v))); }
-#define GRADUS_MATH2(name, function, u)                                                                               \
-  GRADUS_FN PacketF name(PacketF x, PacketF z) { return PacketF(PacketF::V(GRADUS_SLEEF_F(function, u)(x.v, z.v))); } \
-  GRADUS_FN PacketD name(PacketD x, PacketD z) { return PacketD(PacketD::V(GRADUS_SLEEF_D(function, u)(x.v, z.v))); }
+  GRADUS_FN PacketD name(PacketD x) { return GRADUS_CALL_D(function, u, x.v); }
+#define GRADUS_MATH2(name, function, u)                                                         \
+  GRADUS_FN PacketF name(PacketF x, PacketF z) { return GRADUS_CALL_F(function, u, x.v, z.v); } \
+  GRADUS_FN PacketD name(PacketD x, PacketD z) { return GRADUS_CALL_D(function, u, x.v, z.v); }
 #include "math.def"
 
 // exp, tanh and erf carry the activations of most networks. SLEEF's are right to 1 ulp, through a call that spills every register;

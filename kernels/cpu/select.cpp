@@ -8,7 +8,7 @@ namespace gradus::cpu {
 
 const KernelTable& best_table() {
   static const KernelTable& chosen = []() -> const KernelTable& {
-#if defined(__x86_64__)
+#if GRADUS_WITH_X86
     const char* wish = std::getenv("GRADUS_CPU");
     std::string_view at_most = wish ? wish : "avx512";
     auto has = [](auto... feature) { return (feature && ...); };

@@ -7,7 +7,7 @@ namespace gradus::cpu {
 namespace baseline {
 extern const KernelTable table;
 }
-#if defined(__x86_64__)
+#if GRADUS_WITH_X86
 namespace avx2 {
 extern const KernelTable table;
 }
