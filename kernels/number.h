@@ -111,15 +111,23 @@ struct Probe {
   GRADUS_HD static constexpr Probe any(Probe a, Probe b = Probe(0, false), Probe c = Probe(0, false)) {
     return {a.seen | b.seen | c.seen, false};
   }
-  // clang-format off
 #define GRADUS_PROBE(name) \
   GRADUS_HD friend constexpr Probe name(Probe a, Probe b) { return any(a, b); }
-  GRADUS_PROBE(operator+) GRADUS_PROBE(operator-) GRADUS_PROBE(operator*) GRADUS_PROBE(operator/)
-  GRADUS_PROBE(operator<) GRADUS_PROBE(operator>) GRADUS_PROBE(operator<=) GRADUS_PROBE(operator>=)
-  GRADUS_PROBE(operator==) GRADUS_PROBE(operator!=) GRADUS_PROBE(operator&) GRADUS_PROBE(operator|)
-  GRADUS_PROBE(minimum) GRADUS_PROBE(maximum)
+  GRADUS_PROBE(operator+);
+  GRADUS_PROBE(operator-);
+  GRADUS_PROBE(operator*);
+  GRADUS_PROBE(operator/);
+  GRADUS_PROBE(operator<);
+  GRADUS_PROBE(operator>);
+  GRADUS_PROBE(operator<=);
+  GRADUS_PROBE(operator>=);
+  GRADUS_PROBE(operator==);
+  GRADUS_PROBE(operator!=);
+  GRADUS_PROBE(operator&);
+  GRADUS_PROBE(operator|);
+  GRADUS_PROBE(minimum);
+  GRADUS_PROBE(maximum);
 #undef GRADUS_PROBE
-  // clang-format on
   GRADUS_HD friend constexpr Probe operator-(Probe a) { return any(a); }
   GRADUS_HD friend constexpr Probe abs(Probe a) { return any(a); }
   GRADUS_HD friend constexpr Probe zero(Probe a) { return any(a); }
