@@ -48,8 +48,11 @@ void Node::set_edge_count(uint32_t n) {
 }
 
 void Node::set_edge(uint32_t i, const AnyTensor& x) {
-  edges[i].node = x.impl()->node;
-  edges[i].slot = x.impl()->slot;
+  const Impl& from = *x.impl();
+  if (from.inference) [[unlikely]]
+    fail<GraphError>(name(), ": a tensor made under InferenceMode cannot enter a graph; clone() it, or use NoGrad");
+  edges[i].node = from.node;
+  edges[i].slot = from.slot;
 }
 
 /// A node that loses its last owner joins a list; the first call empties it. So a chain of any length is freed without recursion.
@@ -84,10 +87,7 @@ namespace detail {
 void connect(Node& node, const Inputs& inputs) {
   node.set_edge_count(inputs.count());
   for (uint32_t k = 0; k < inputs.count(); ++k) {
-    if (!inputs[k].defined()) continue;
-    node.set_edge(k, inputs[k]);
-    if (inputs[k].impl()->inference)
-      fail<GraphError>(node.name(), ": a tensor made under InferenceMode cannot enter a graph; clone() it, or use NoGrad");
+    if (inputs[k].defined()) node.set_edge(k, inputs[k]);
   }
 }
 }  // namespace detail

@@ -35,8 +35,9 @@ class HookHandle {
 };
 /// Called with the whole gradient of x when backward has it; what it returns (unless undefined) takes its place.
 HookHandle register_hook(const AnyTensor& x, std::function<AnyTensor(const AnyTensor&)> hook);
-/// Called with a leaf after its last consumer has run and its gradient has been gathered into grad(): where reducers attach.
-HookHandle register_post_accumulate_hook(const AnyTensor& leaf, std::function<void(AnyTensor&)> hook);
+/// Called with a leaf's gradient as soon as its last consumer has run and all is gathered in grad(): where reducers attach. What the
+/// hook leaves in its argument becomes grad().
+HookHandle register_post_accumulate_hook(const AnyTensor& leaf, std::function<void(AnyTensor& gradient)> hook);
 
 /// What the two halves of a custom function share.
 class FunctionContext {
