@@ -4,3 +4,28 @@
 
 #include "gradus/core/scalar.h"
 #include "kernels/array.h"
+
+namespace gradus {
+
+/// A convolution over two axes. Weights are (out, in / groups, kernel height, kernel width).
+struct ConvParams {
+  int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
+  int64_t groups = 1;
+};
+
+/// A window that slides over two axes.
+struct PoolParams {
+  int64_t kernel[2] = {1, 1}, stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
+  bool count_include_pad = true;  // an average divides by the whole window, its padding included
+  int64_t divisor = 0;            // what an average divides by; 0: the number of elements
+};
+
+enum class Interpolation : uint8_t { nearest, bilinear };
+
+struct InterpolateParams {
+  Interpolation mode = Interpolation::nearest;
+  bool align_corners = false;
+  double scale[2] = {0, 0};  // output size over input size as the caller gave it; 0: the quotient of the sizes
+};
+
+}  // namespace gradus

@@ -5,5 +5,6 @@
 #include "gradus/core/tensor.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
+#include "gradus/ops/matmul.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
