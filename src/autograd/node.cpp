@@ -131,10 +131,10 @@ void check_in_place(const char* name, const AnyTensor& x) {
     fail<GraphError>(name, "_: a leaf that requires a gradient is written in place; do it under NoGrad, or work on a copy");
 }
 
-void written_in_place(AnyTensor& x) {
+void written_in_place(AnyTensor& x, bool recorded) {
   Storage& s = *x.impl()->storage;
   s.version.fetch_add(1, std::memory_order_relaxed);
-  if (is_grad_enabled() && x.impl()->storage.get()->refs.load(std::memory_order_relaxed) > 1)
+  if (is_grad_enabled() && (recorded || x.requires_grad()) && s.refs.load(std::memory_order_relaxed) > 1)
     x.impl()->writes_seen = s.graph_writes.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 

@@ -205,7 +205,7 @@ AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, 
     plan(call, x, operands);
     kernel(row.name, row.forward, x)(call);
   }
-  written_in_place(x);  // before the output is saved: its version is the new one
+  written_in_place(x, recorded);  // before the output is saved: its version is the new one
   if (recorded) {
     auto* node = new ElementwiseNode(row, scalars);
     Ref<Node> owner(node);

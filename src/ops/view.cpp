@@ -283,7 +283,7 @@ AnyTensor& AnyTensor::copy_(const AnyTensor& source) {
   AnyTensor from = gradus::expand(source, shape());  // throws where the shapes do not fit
   if (from.impl()->storage.get() == impl_->storage.get()) from = gradus::clone(from);
   if (numel() > 0) kernel("copy_", &KernelTable::copy, *this)(array(*this), array(from));
-  written_in_place(*this);
+  written_in_place(*this, from.requires_grad());
   if (is_grad_enabled()) impl_->node.reset();  // nothing of what was here before is left
   record("copy_", *this, {&from}, [t = from.dtype()](const AnyTensor& g, AnyTensor* grads) { grads[0] = gradus::to(g, t); });
   return *this;

@@ -207,6 +207,17 @@ TEST(InPlace, AViewThatFellOutOfStepIsRefused) {
   EXPECT_NO_THROW((part * 2).sum().backward());
 }
 
+TEST(InPlace, OutsideTheGraphViewsAndBasesStayUsable) {
+  AnyTensor x = draw({2, 3}), row = x.select(0, 0), w = leaf({3});
+  row.fill_(1);
+  x.mul_(2.0);
+  EXPECT_EQ((x + 0).sum().item(), values(x.sum())[0]);
+  EXPECT_EQ(values(row * 1), std::vector<double>(3, 2));
+  row.copy_(w * 2);  // now the row is in a graph that x knows nothing of
+  message_of<GraphError>([&] { x.sum(); });
+  EXPECT_NO_THROW((row * 2).sum().backward());
+}
+
 TEST(InPlace, OverlappingOperandsAreReadBeforeTheyAreWritten) {
   AnyTensor x = draw({4, 4}), expected = x + x.t();
   x.add_(x.t());

@@ -139,7 +139,8 @@ template <class Rule> void record_many(const char* name, std::vector<AnyTensor>&
 
 /// Before a write in place to x by op `name`: throws GraphError where gradients are on and x is a leaf that requires one.
 void check_in_place(const char* name, const AnyTensor& x);
-/// After a write in place to x, recorded or not: moves its version on. Call it after record(name, x, ...).
-void written_in_place(AnyTensor& x);
+/// After a write in place to x, recorded or not: moves its version on. Where x has a node, or is about to get one (`recorded`),
+/// other tensors on the same memory lose their place in the graph and are refused from then on.
+void written_in_place(AnyTensor& x, bool recorded = false);
 
 }  // namespace gradus

@@ -39,6 +39,11 @@ class AnyTensor {
  public:
   AnyTensor() = default;
   explicit AnyTensor(Ref<Impl> impl) : impl_(std::move(impl)) {}
+  AnyTensor(const AnyTensor&) = default;
+  AnyTensor(AnyTensor&&) = default;
+  // To variables only: `f(x) = y` would change nothing.
+  AnyTensor& operator=(const AnyTensor&) & = default;
+  AnyTensor& operator=(AnyTensor&&) & = default;
 
   bool defined() const { return bool(impl_); }
   explicit operator bool() const { return bool(impl_); }
