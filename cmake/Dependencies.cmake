@@ -168,7 +168,7 @@ function(gradus_compile_settings target)
   target_compile_options(${target} PRIVATE -ffp-contract=off)
   # A static library may end up in a shared one; inlining stays what it is without -fPIC.
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  target_compile_options(${target} PRIVATE -fno-semantic-interposition)
+  target_compile_options(${target} PRIVATE -fno-semantic-interposition -ftls-model=initial-exec)
   if(GRADUS_WITH_OPENMP)
     target_compile_options(${target} PRIVATE ${OpenMP_CXX_FLAGS})
   endif()

@@ -12,7 +12,7 @@ struct Elementwise {
   int outputs, operands;
   void* data[kMaxOperands];
   uint8_t item_size[kMaxOperands];
-  Scalar scalars[2];
+  const Scalar* scalars;  // two; they outlive the call
   Plan plan;
 };
 using ElementwiseKernel = void(const Elementwise&);

@@ -73,14 +73,10 @@ bool wanted(uint32_t input) {
   return to && (!current_walk.needed || current_walk.needed->contains(to));
 }
 
-bool records(const AnyTensor& x) {
-  const Impl& i = *x.impl();
-  if (i.writes_seen != i.storage->graph_writes.load(std::memory_order_relaxed)) [[unlikely]] {
-    fail<GraphError>("a tensor of shape ", i.shape,
-                     " shares memory with one that was written in place since, so its place in the graph is lost; "
-                     "take the view again after the write, or use the function that returns a new tensor");
-  }
-  return is_grad_enabled() && i.node;
+void detail::fail_out_of_step(const AnyTensor& x) {
+  fail<GraphError>("a tensor of shape ", x.shape(),
+                   " shares memory with one that was written in place since, so its place in the graph is lost; "
+                   "take the view again after the write, or use the function that returns a new tensor");
 }
 
 namespace detail {

@@ -38,43 +38,51 @@ void Impl::layout_changed() {
 
 namespace {
 
-AnyTensor make(const Shape& shape, DType dtype, Device device, int64_t count) {
+/// The sizes are right already: counted, and their bytes fit.
+AnyTensor make(const Shape& shape, const Shape& stride, int64_t count, DType dtype, Device device) {
   auto* impl = new Impl;
   Ref<Impl> owner(impl);
   impl->dtype = dtype;
   impl->inference = detail::mode.inference;
-  impl->shape = shape;
-  impl->stride.rank = shape.rank;
+  impl->shape = shape, impl->stride = stride;
   impl->count = count;
-  size_t bytes;
-  if (__builtin_mul_overflow(size_t(count), item_size(dtype), &bytes))
-    fail<OutOfMemory>("out of memory: shape ", shape, " of ", dtype);
-  impl->storage = Storage::make(bytes, device);
+  impl->storage = Storage::make(size_t(count) * item_size(dtype), device);
   impl->data = impl->storage->data;
   return AnyTensor(std::move(owner));
+}
+
+int64_t counted(const Shape& shape, DType dtype) {
+  int64_t count = shape.numel(), bytes;
+  if (__builtin_mul_overflow(count, int64_t(item_size(dtype)), &bytes))
+    fail<OutOfMemory>("out of memory: shape ", shape, " of ", dtype, " has more bytes than can be counted");
+  return count;
 }
 
 }  // namespace
 
 AnyTensor empty(const Shape& shape, DType dtype, Device device) {
-  AnyTensor y = make(shape, dtype, device, shape.numel());
-  Impl& i = *y.impl();
-  int64_t step = 1;
-  for (int d = shape.rank - 1; d >= 0; --d) i.stride.size[d] = step, step *= shape.size[d];
-  return y;
+  Shape stride;
+  stride.rank = shape.rank;
+  int64_t count = counted(shape, dtype), step = 1;
+  for (int d = shape.rank - 1; d >= 0; --d) stride.size[d] = step, step *= shape.size[d];
+  return make(shape, stride, count, dtype, device);
 }
 
 AnyTensor empty_like(const AnyTensor& x) { return empty_like(x, x.dtype()); }
 
 AnyTensor empty_like(const AnyTensor& x, DType dtype) {
   const Impl& from = *x.impl();
-  if (from.contiguous || !from.dense) return empty(from.shape, dtype, x.device());
-  return empty_strided(from.shape, from.stride, dtype, x.device());
+  if (!from.dense || item_size(dtype) > item_size(from.dtype)) {
+    if (from.contiguous || !from.dense) return empty(from.shape, dtype, x.device());
+    counted(from.shape, dtype);
+  }
+  AnyTensor y = make(from.shape, from.stride, from.count, dtype, x.device());
+  y.impl()->contiguous = from.contiguous;
+  return y;
 }
 
 AnyTensor empty_strided(const Shape& shape, const Shape& stride, DType dtype, Device device) {
-  AnyTensor y = make(shape, dtype, device, shape.numel());
-  y.impl()->stride = stride;
+  AnyTensor y = make(shape, stride, counted(shape, dtype), dtype, device);
   y.impl()->layout_changed();
   if (!y.impl()->dense) fail<ShapeError>("empty_strided: strides ", stride, " of shape ", shape, " leave gaps or overlap");
   return y;

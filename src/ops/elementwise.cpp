@@ -23,25 +23,27 @@ struct Row {
   void (*rule)(const Values<AnyTensor>& v, const Scalar* scalars, AnyTensor* grads);
 };
 
+// Handed on by pointer: copying freshly written scalars from the stack would stall on every small op.
+const Scalar kNoScalars[2];
+
 /// Plans the call; outputs and inputs are set. An absent operand borrows the layout of `result`.
 void plan(Elementwise& call, const AnyTensor& result, const AnyTensor* const* operands) {
-  View views[kMaxOperands];
   const Impl& r = *result.impl();
+  const Impl* impls[kMaxOperands];
   bool same = r.dense;
   for (int k = 0; k < call.operands; ++k) {
-    bool present = operands[k] && operands[k]->defined();
-    const Impl& x = present ? *operands[k]->impl() : r;
-    call.data[k] = present ? x.data : nullptr;
-    call.item_size[k] = uint8_t(item_size(x.dtype));
-    views[k] = {x.shape.rank, x.shape.size, x.stride.size};
-    if (&x == &r || !same) continue;
+    const Impl* x = operands[k] ? operands[k]->impl() : nullptr;
+    call.data[k] = x ? x->data : nullptr;
+    if (!x) x = &r;
+    impls[k] = x;
+    call.item_size[k] = uint8_t(item_size(x->dtype));
     // One run if laid out as the result is: both row-major, or both dense with the same strides.
-    same = x.shape == r.shape && (x.contiguous ? r.contiguous : x.stride == r.stride);
+    if (x != &r) same = same && x->shape == r.shape && (x->contiguous ? r.contiguous : x->stride == r.stride);
   }
-  if (same)
-    call.plan.set_contiguous(r.count, call.operands);
-  else
-    call.plan.set(r.shape.rank, r.shape.size, views, call.operands);
+  if (same) return call.plan.set_contiguous(r.count, call.operands);
+  View views[kMaxOperands];
+  for (int k = 0; k < call.operands; ++k) views[k] = {impls[k]->shape.rank, impls[k]->shape.size, impls[k]->stride.size};
+  call.plan.set(r.shape.rank, r.shape.size, views, call.operands);
 }
 
 struct ElementwiseNode final : Node {
@@ -73,7 +75,7 @@ struct ElementwiseNode final : Node {
     if (!needs_kernel) return;
     Elementwise call;
     call.op = row.name, call.dtype = g.dtype(), call.outputs = 2, call.operands = 6;
-    call.scalars[0] = scalars[0], call.scalars[1] = scalars[1];
+    call.scalars = scalars;
     const AnyTensor* operands[] = {&out[0], &out[1], &g, &a, &b, &y};
     plan(call, out[0] ? out[0] : out[1], operands);
     kernel(row.name, row.backward, g)(call);
@@ -138,7 +140,7 @@ AnyTensor compute(const char* op, ElementwiseKernel* kernel, const AnyTensor* co
   if (y.numel() == 0) return y;
   Elementwise call;
   call.op = op, call.dtype = arithmetic, call.outputs = 1, call.operands = inputs + 1;
-  if (s) call.scalars[0] = s[0], call.scalars[1] = s[1];
+  call.scalars = s;
   const AnyTensor* operands[] = {&y, in[0], inputs > 1 ? in[1] : nullptr, inputs > 2 ? in[2] : nullptr};
   plan(call, y, operands);
   kernel(call);
@@ -152,9 +154,8 @@ void check_inputs(const Row& row, const AnyTensor& a, const AnyTensor* b, const 
   if (!is_float(a.dtype())) check_scalar(row.name, a.dtype(), s[0]), check_scalar(row.name, a.dtype(), s[1]);
 }
 
-AnyTensor apply(const Row& row, const AnyTensor& a, const AnyTensor* b, Scalar s = {}, Scalar t = {}) {
+AnyTensor apply(const Row& row, const AnyTensor& a, const AnyTensor* b, const Scalar* scalars = kNoScalars) {
   const AnyTensor* in[] = {&a, b};
-  Scalar scalars[] = {s, t};
   check_inputs(row, a, b, scalars);
   AnyTensor y = compute(row.name, kernel(row.name, row.forward, a), in, row.inputs, a.dtype(), a.dtype(), scalars);
   if (is_grad_enabled() && bool(records(a)) | (b && records(*b))) {
@@ -172,8 +173,7 @@ AnyTensor apply(const Row& row, const AnyTensor& a, const AnyTensor* b, Scalar s
 }
 
 /// The row with x as its output. What the gradient reads of the old x is copied first.
-AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, Scalar s = {}, Scalar t = {}) {
-  Scalar scalars[] = {s, t};
+AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, const Scalar* scalars = kNoScalars) {
   check_inputs(row, x, other, scalars);
   check_in_place(row.name, x);
   bool recorded = is_grad_enabled() && bool(records(x)) | (other && records(*other));
@@ -200,7 +200,7 @@ AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, 
   if (x.numel() > 0) {
     Elementwise call;
     call.op = row.name, call.dtype = x.dtype(), call.outputs = 1, call.operands = row.inputs + 1;
-    call.scalars[0] = s, call.scalars[1] = t;
+    call.scalars = scalars;
     const AnyTensor* operands[] = {&x, &x, other ? &b : nullptr};
     plan(call, x, operands);
     kernel(row.name, row.forward, x)(call);
@@ -260,7 +260,7 @@ AnyTensor test(const Row& row, const AnyTensor& a, const AnyTensor* b) {
   check_defined(row.name, a);
   if (b) check_same(row.name, a, *b);
   check_class(row, a.dtype());
-  return compute(row.name, kernel(row.name, row.forward, a), in, row.inputs, a.dtype(), DType::boolean, nullptr);
+  return compute(row.name, kernel(row.name, row.forward, a), in, row.inputs, a.dtype(), DType::boolean, kNoScalars);
 }
 AnyTensor bits(const Row& row, const AnyTensor& a, const AnyTensor& b) {
   const AnyTensor* in[] = {&a, &b};
@@ -269,7 +269,7 @@ AnyTensor bits(const Row& row, const AnyTensor& a, const AnyTensor& b) {
   if (a.dtype() == DType::boolean &&
       (row.forward == &KernelTable::bitwise_left_shift || row.forward == &KernelTable::bitwise_right_shift))
     fail_class(bitwise_and_facts, a.dtype());
-  return compute(row.name, kernel(row.name, row.forward, a), in, 2, a.dtype(), a.dtype(), nullptr);
+  return compute(row.name, kernel(row.name, row.forward, a), in, 2, a.dtype(), a.dtype(), kNoScalars);
 }
 /// A scalar as a tensor that broadcasts against x.
 AnyTensor scalar_like(const char* op, const AnyTensor& x, Scalar s) {
@@ -287,12 +287,24 @@ bool divides_integers(const Row& row, DType t) {
 #define GRADUS_UNARY(name, ...)                                                  \
   AnyTensor name(const AnyTensor& x) { return apply(name##_facts, x, nullptr); } \
   AnyTensor& name##_(AnyTensor& x) { return apply_in_place(name##_facts, x, nullptr); }
-#define GRADUS_UNARY1(name, ...)                                                              \
-  AnyTensor name(const AnyTensor& x, Scalar s) { return apply(name##_facts, x, nullptr, s); } \
-  AnyTensor& name##_(AnyTensor& x, Scalar s) { return apply_in_place(name##_facts, x, nullptr, s); }
-#define GRADUS_UNARY2(name, ...)                                                                           \
-  AnyTensor name(const AnyTensor& x, Scalar s, Scalar t) { return apply(name##_facts, x, nullptr, s, t); } \
-  AnyTensor& name##_(AnyTensor& x, Scalar s, Scalar t) { return apply_in_place(name##_facts, x, nullptr, s, t); }
+#define GRADUS_UNARY1(name, ...)                              \
+  AnyTensor name(const AnyTensor& x, Scalar s) {              \
+    const Scalar scalars[] = {s, {}};                         \
+    return apply(name##_facts, x, nullptr, scalars);          \
+  }                                                           \
+  AnyTensor& name##_(AnyTensor& x, Scalar s) {                \
+    const Scalar scalars[] = {s, {}};                         \
+    return apply_in_place(name##_facts, x, nullptr, scalars); \
+  }
+#define GRADUS_UNARY2(name, ...)                              \
+  AnyTensor name(const AnyTensor& x, Scalar s, Scalar t) {    \
+    const Scalar scalars[] = {s, t};                          \
+    return apply(name##_facts, x, nullptr, scalars);          \
+  }                                                           \
+  AnyTensor& name##_(AnyTensor& x, Scalar s, Scalar t) {      \
+    const Scalar scalars[] = {s, t};                          \
+    return apply_in_place(name##_facts, x, nullptr, scalars); \
+  }
 #define GRADUS_BINARY(name, ...)                                                 \
   AnyTensor name(const AnyTensor& a, const AnyTensor& b) {                       \
     if (b && divides_integers(name##_facts, b.dtype())) check_divisor(#name, b); \
@@ -318,7 +330,7 @@ AnyTensor where(const AnyTensor& c, const AnyTensor& a, const AnyTensor& b) {
   if (c.device() != a.device()) fail<DeviceError>("where: the condition is on ", c.device(), ", the values on ", a.device());
   const AnyTensor* in[] = {&c, &a, &b};
   // A broadcast condition may not decide the layout: its dtype is another, its shape need not be.
-  AnyTensor y = compute("where", kernel("where", &KernelTable::where, a), in, 3, a.dtype(), a.dtype(), nullptr);
+  AnyTensor y = compute("where", kernel("where", &KernelTable::where, a), in, 3, a.dtype(), a.dtype(), kNoScalars);
   record("where", y, {&a, &b}, [c](const AnyTensor& g, AnyTensor* grads) {
     if (wanted(0)) grads[0] = where(c, g, 0);
     if (wanted(1)) grads[1] = where(c, 0, g);

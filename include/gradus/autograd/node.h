@@ -67,8 +67,16 @@ class Saved {
 
 /// In a rule: whether the input of that number wants a gradient. What is not wanted need not be computed.
 bool wanted(uint32_t input);
-/// True where an op on x must leave a node behind. Throws GraphError for tensors that may not enter a graph.
-bool records(const AnyTensor& x);
+namespace detail {
+[[noreturn]] void fail_out_of_step(const AnyTensor& x);
+}
+/// True where an op on x must leave a node behind. Throws GraphError for a view whose base was written in place since.
+inline bool records(const AnyTensor& x) {
+  const Impl& i = *x.impl();
+  if (i.writes_seen != i.storage->graph_writes.load(std::memory_order_relaxed)) [[unlikely]]
+    detail::fail_out_of_step(x);
+  return is_grad_enabled() && i.node;
+}
 /// Hangs a node, whose edges are set, on its output, or one slot each on its outputs.
 void attach(AnyTensor& output, Ref<Node> node);
 void attach(AnyTensor* outputs, int count, Ref<Node> node);

@@ -1,7 +1,6 @@
 // Sizes and axes. Kept inline: making and copying one touches no heap.
 #pragma once
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -31,7 +30,11 @@ struct Shape {
   int64_t& operator[](int d) { return size[d < 0 ? d + rank : d]; }
   const int64_t* begin() const { return size; }
   const int64_t* end() const { return size + rank; }
-  bool operator==(const Shape& o) const { return rank == o.rank && std::memcmp(size, o.size, rank * sizeof *size) == 0; }
+  bool operator==(const Shape& o) const {
+    bool same = rank == o.rank;
+    for (int d = 0; same && d < rank; ++d) same = size[d] == o.size[d];  // a few numbers: less than a call of memcmp
+    return same;
+  }
   void push_back(int64_t n);
   void insert(int at, int64_t n);
   void erase(int at);

@@ -39,7 +39,8 @@ template <class T> void select(int64_t n, void* const* p, const Scalar*) {
 }
 
 void run_over(const char* op, std::initializer_list<const Array*> arrays, Run run, Scalar value = {}) {
-  Elementwise c{op, (*arrays.begin())->dtype, 1, int(arrays.size()), {}, {}, {value, {}}, {}};
+  const Scalar scalars[] = {value, {}};
+  Elementwise c{op, (*arrays.begin())->dtype, 1, int(arrays.size()), {}, {}, scalars, {}};
   const Array& y = **arrays.begin();
   View views[kMaxOperands];
   bool contiguous = true;
