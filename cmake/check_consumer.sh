@@ -18,7 +18,7 @@ cmake --build "$work/package"
 
 echo "-- pkg-config"
 export PKG_CONFIG_PATH=$work/installed/lib/pkgconfig:$work/installed/lib/$(gcc -print-multiarch)/pkgconfig
-g++ -std=c++20 -O1 tests/consumer/main.cpp $(pkg-config --cflags --libs --static gradus) -o "$work/pkg-config-consumer"
+g++ -std=c++20 -O1 -Wall -Wextra -Werror tests/consumer/main.cpp $(pkg-config --cflags --libs --static gradus) -o "$work/pkg-config-consumer"
 "$work/pkg-config-consumer"
 
 echo "-- subdirectory"

@@ -84,10 +84,9 @@ void attach(AnyTensor* outputs, int count, Ref<Node> node);
 /// The inputs of an op, in the order of their gradients; undefined tensors are allowed.
 class Inputs {
  public:
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winit-list-lifetime"  // lives as long as the call that it is an argument of
-  Inputs(std::initializer_list<const AnyTensor*> list) : list_(list.begin()), count_(uint32_t(list.size())) {}
-#pragma GCC diagnostic pop
+  Inputs(std::initializer_list<const AnyTensor*> list) : count_(uint32_t(list.size())) {
+    list_ = list.begin();  // lives as long as the call that it is an argument of
+  }
   Inputs(const std::vector<AnyTensor>& tensors) : tensors_(tensors.data()), count_(uint32_t(tensors.size())) {}
   uint32_t count() const { return count_; }
   const AnyTensor& operator[](uint32_t i) const { return tensors_ ? tensors_[i] : *list_[i]; }

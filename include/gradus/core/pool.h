@@ -62,9 +62,7 @@ inline void free(void* p, size_t bytes) noexcept {
 /// Gives a class pooled `new` and `delete`. Objects larger than kLargest use the ordinary heap.
 struct Pooled {
   static void* operator new(size_t bytes) { return bytes <= kLargest ? allocate(bytes) : ::operator new(bytes); }
-  static void operator delete(void* p, size_t bytes) noexcept {
-    bytes <= kLargest ? pool::free(p, bytes) : ::operator delete(p, bytes);
-  }
+  static void operator delete(void* p, size_t bytes) noexcept { bytes <= kLargest ? pool::free(p, bytes) : ::operator delete(p); }
 };
 
 }  // namespace gradus::pool

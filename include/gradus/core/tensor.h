@@ -17,10 +17,9 @@ template <class T> struct NestedList {
   template <class S>
   requires std::is_arithmetic_v<S> NestedList(S s) : value(T(s)) {}
   NestedList(T s) requires(!std::is_arithmetic_v<T>) : value(s) {}
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winit-list-lifetime"  // lives as long as the constructor call that it is an argument of
-  NestedList(std::initializer_list<NestedList> list) : children(list.begin()), count(list.size()), is_list(true) {}
-#pragma GCC diagnostic pop
+  NestedList(std::initializer_list<NestedList> list) : count(list.size()), is_list(true) {
+    children = list.begin();  // lives as long as the expression that the whole list stands in
+  }
   bool is_list = false;
 };
 AnyTensor from_values(const void* values, size_t count, const Shape& shape, DType dtype);
