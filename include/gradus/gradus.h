@@ -6,5 +6,6 @@
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/matmul.h"
+#include "gradus/ops/random.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
