@@ -62,4 +62,11 @@ AnyTensor dense(const AnyTensor& x) {
   return x.contiguous();
 }
 
+AnyTensor laid_out_as(const AnyTensor& x, const AnyTensor& like) {
+  if (x.is_contiguous() ? like.is_contiguous() : x.stride() == like.stride()) return x;
+  AnyTensor y = empty_like(like, x.dtype());
+  if (x.numel() > 0) kernel("copy", &KernelTable::copy, x)(array(y), array(x));
+  return y;
+}
+
 }  // namespace gradus

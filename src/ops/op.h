@@ -44,5 +44,7 @@ Shape reduced_shape(const Shape& shape, const AxisSet& axes, bool keepdim);
 
 /// x itself if row-major without gaps, else a copy; not recorded.
 AnyTensor dense(const AnyTensor& x);
+/// x with the order of axes in memory of `like`, which has its shape and is dense: itself or a copy; not recorded.
+AnyTensor laid_out_as(const AnyTensor& x, const AnyTensor& like);
 
 }  // namespace gradus

@@ -1,0 +1,88 @@
+// Rows of any length in packets: whole ones, then one part. A kernel's body is written once for both:
+//   sweep(n, [&](int64_t i, auto part) { store(y + i, load(x + i, part, 0) * 2, part); });
+#pragma once
+#include "kernels/packet.h"
+
+namespace gradus::cpu {
+inline namespace GRADUS_ISA {
+
+template <class T> inline constexpr int kLanesOf = kRegister / sizeof(accumulate_t<T>);
+
+struct Whole {};
+struct Part {
+  int n;  // lanes, from the first
+};
+
+template <class T> GRADUS_FN Packet<T> load(const T* from, Whole, accumulate_t<T> = 0) { return gradus::load(from); }
+/// Lanes beyond the part are `fill`.
+template <class T> GRADUS_FN Packet<T> load(const T* from, Part part, accumulate_t<T> fill = 0) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>)
+    return PacketF(PacketF::V(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), __mmask16((1u << part.n) - 1), from)));
+  if constexpr (std::is_same_v<T, double>)
+    return PacketD(PacketD::V(_mm512_mask_loadu_pd(_mm512_set1_pd(fill), __mmask8((1u << part.n) - 1), from)));
+#endif
+  T buffer[kLanesOf<T>];
+  for (int i = 0; i < kLanesOf<T>; ++i) buffer[i] = i < part.n ? from[i] : T(fill);
+  return gradus::load(static_cast<const T*>(buffer));
+}
+template <class T> GRADUS_FN void store(T* to, Packet<T> x, Whole) { gradus::store(to, x); }
+template <class T> GRADUS_FN void store(T* to, Packet<T> x, Part part) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return _mm512_mask_storeu_ps(to, __mmask16((1u << part.n) - 1), x.v);
+  if constexpr (std::is_same_v<T, double>) return _mm512_mask_storeu_pd(to, __mmask8((1u << part.n) - 1), x.v);
+#endif
+  T buffer[kLanesOf<T>];
+  gradus::store(static_cast<T*>(buffer), x);
+  for (int i = 0; i < part.n; ++i) to[i] = buffer[i];
+}
+/// The first lanes of x, zero in the others.
+template <class P> GRADUS_FN P only(P x, Whole) { return x; }
+template <class P> GRADUS_FN P only(P x, Part part) {
+  for (int i = 0; i < int(sizeof x.v / sizeof x.v[0]); ++i) x.v[i] = i < part.n ? x.v[i] : 0;
+  return x;
+}
+
+/// f(i, part) for the packets of T that cover [0, n).
+template <class T, class F> GRADUS_FN void sweep(int64_t n, F&& f) {
+  constexpr int kLanes = kLanesOf<T>;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) f(i, Whole{});
+  if (i < n) f(i, Part{int(n - i)});
+}
+/// The same with f(i, part, k), where k counts 0 to 3 in turn and is a constant in each copy of f: for four sums that do not wait for
+/// each other.
+template <class T, class F> GRADUS_FN void sweep4(int64_t n, F&& f) {
+  constexpr int kLanes = kLanesOf<T>;
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    f(i, Whole{}, 0), f(i + kLanes, Whole{}, 1), f(i + 2 * kLanes, Whole{}, 2), f(i + 3 * kLanes, Whole{}, 3);
+  }
+  for (; i + kLanes <= n; i += kLanes) f(i, Whole{}, 0);
+  if (i < n) f(i, Part{int(n - i)}, 1);
+}
+
+/// All lanes as one, halving: a fixed order.
+template <class T, int kLanes, class F> GRADUS_FN T fold(Number<T, kLanes> x, F f) {
+  if constexpr (kLanes == 1) {
+    return x.v;
+  } else if constexpr (kLanes == 2) {
+    return f(Number<T, 1>(x.v[0]), Number<T, 1>(x.v[1])).v;
+  } else {
+    using Half = Number<T, kLanes / 2>;
+    typename Half::V halves[2];
+    __builtin_memcpy(halves, &x.v, sizeof x.v);
+    return fold(f(Half(halves[0]), Half(halves[1])), f);
+  }
+}
+template <class P> GRADUS_FN auto sum_of(P x) {
+  return fold(x, [](auto a, auto b) { return a + b; });
+}
+/// The larger; where one is NaN, b.
+template <class P> GRADUS_FN P larger(P a, P b) { return where(a > b, a, b); }
+template <class P> GRADUS_FN auto largest_of(P x) {
+  return fold(x, [](auto a, auto b) { return larger(a, b); });
+}
+
+}  // namespace GRADUS_ISA
+}  // namespace gradus::cpu
