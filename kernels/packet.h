@@ -84,7 +84,8 @@ GRADUS_FN PacketF tanh(PacketF x) {
   PacketF p = polynomial(s, -2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f, 5.12229709037114e-08f,
                          1.48572235717979e-05f, 6.37261928875436e-04f, 4.89352455891786e-03f);
   PacketF q = polynomial(s, 1.19825839466702e-06f, 1.18534705686654e-04f, 2.26843463243900e-03f, 4.89352518554385e-03f);
-  return where(abs(x) < 4e-4f, x, in * p / q);
+  PacketF y = where(abs(x) < 4e-4f, x, in * p / q);
+  return where(x > kOne, 1, where(x < -kOne, -1, y));  // exactly, however the products were rounded
 }
 GRADUS_FN PacketF erf(PacketF x) {
   PacketF in = where(x < -4, -4, where(x > 4, 4, x)), s = in * in;
@@ -92,7 +93,7 @@ GRADUS_FN PacketF erf(PacketF x) {
                          -7.34990630326855e-04f, -2.95459980854025e-03f, -1.60960333262415e-02f);
   PacketF q = polynomial(s, -1.45660718464996e-05f, -2.13374055278905e-04f, -1.68282697438203e-03f, -7.37332916720468e-03f,
                          -1.42647390514189e-02f);
-  return in * p / q;
+  return where(x > 4, 1, where(x < -4, -1, in * p / q));
 }
 #if defined(__AVX512F__)
 GRADUS_FN PacketF sqrt(PacketF x) { return PacketF(PacketF::V(_mm512_sqrt_ps(x.v))); }

@@ -20,6 +20,11 @@ struct PoolParams {
   int64_t divisor = 0;            // what an average divides by; 0: the number of elements
 };
 
+/// A stretch of a stream of random numbers: where its blocks begin (see kernels/philox.h).
+struct Draw {
+  uint64_t seed, offset;
+};
+
 enum class Interpolation : uint8_t { nearest, bilinear };
 
 struct InterpolateParams {

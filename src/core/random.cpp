@@ -3,6 +3,9 @@
 #include <map>
 #include <mutex>
 
+#include "kernels/philox.h"
+#include "src/core/message.h"
+
 namespace gradus {
 
 struct Generator::Shared {
@@ -50,6 +53,20 @@ GeneratorState Generator::take(uint64_t blocks) {
   GeneratorState at = shared_->state;
   shared_->state.offset += blocks;
   return at;
+}
+
+uint64_t Generator::bits() {
+  GeneratorState at = take(1);
+  Philox four = Philox::at(at.seed, at.offset);
+  return uint64_t(four.word[0]) << 32 | four.word[1];
+}
+double Generator::uniform() {
+  uint64_t b = bits();
+  return uniform_double(uint32_t(b >> 32), uint32_t(b));
+}
+int64_t Generator::below(int64_t n) {
+  if (n < 1) fail<ValueError>("Generator::below: ", n, "; there is no number in [0, ", n, ")");
+  return int64_t((unsigned __int128)bits() * uint64_t(n) >> 64);  // no number is likelier by more than n / 2^64
 }
 
 Generator& default_generator() {

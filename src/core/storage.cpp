@@ -19,15 +19,16 @@ constexpr size_t kHeader = pool::kLine;
 static_assert(sizeof(Storage) <= kHeader);
 constexpr size_t kHuge = size_t(1) << 21;
 
-/// Rounds up to one of eight sizes per doubling: at most an eighth is wasted, and like requests meet again.
+/// Rounds up to one of eight sizes per doubling, of thirty-two from a megabyte on: little is wasted, and like requests meet again.
 size_t rounded(size_t bytes) {
-  size_t step = std::max<size_t>(pool::kLine, std::bit_floor(bytes) / 8);
+  size_t step = std::max<size_t>(pool::kLine, std::bit_floor(bytes) / (bytes < size_t(1) << 20 ? 8 : 32));
   return (bytes + step - 1) / step * step;
 }
 
 class CpuAllocator {
  public:
-  void* allocate(size_t bytes) {
+  void* allocate(size_t request) {
+    const size_t bytes = rounded(request);
     std::unique_lock lock(mutex_);
     ++stats_.allocations;
     // A block of the next size or two serves as well; a much larger one would be wasted.
@@ -44,14 +45,14 @@ class CpuAllocator {
     }
     if (limit_ && stats_.in_use + stats_.cached + bytes > limit_) {
       trim();
-      if (stats_.in_use + bytes > limit_) refuse(bytes, "the limit set is " + std::to_string(limit_) + " bytes");
+      if (stats_.in_use + bytes > limit_) refuse(request, "the limit set is " + std::to_string(limit_) + " bytes");
     }
     p = from_system(bytes);
     if (!p) {
       trim();
       p = from_system(bytes);
     }
-    if (!p) refuse(bytes, "the system refused");
+    if (!p) refuse(request, "the system refused");
     ++stats_.system_requests;
     took(bytes);
     bytes_of(p) = bytes;
@@ -132,7 +133,7 @@ Ref<Storage> Storage::make(size_t bytes, Device device) {
     s->bytes = whole;
     s->release = [](Storage* s) { pool::free(s, s->bytes); };
   } else {
-    void* block = cpu_allocator().allocate(rounded(whole));
+    void* block = cpu_allocator().allocate(whole);
     size_t reserved = static_cast<Storage*>(block)->bytes;
     s = new (block) Storage;
     s->bytes = reserved;

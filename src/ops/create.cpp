@@ -1,5 +1,9 @@
 #include "gradus/ops/create.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "gradus/ops/elementwise.h"
 #include "src/ops/op.h"
 
 namespace gradus {
@@ -21,30 +25,109 @@ AnyTensor full_like(const AnyTensor& x, Scalar value) {
 AnyTensor zeros_like(const AnyTensor& x) { return full_like(x, 0); }
 AnyTensor ones_like(const AnyTensor& x) { return full_like(x, 1); }
 
-AnyTensor from_blob(void* data, const Shape& shape, DType dtype, void (*release)(void*), void* context) {
+AnyTensor arange(Scalar start, Scalar end, Scalar step, DType dtype, Device device) {
+  double from = start, to = end, by = step;
+  if (!is_float(dtype))
+    for (double v : {from, to, by})
+      if (v != std::trunc(v)) fail<DTypeError>("arange: ", v, " in ", dtype, "; ask for fractions with arange<float>(...)");
+  if (!(std::abs(from) < HUGE_VAL && std::abs(to) < HUGE_VAL && std::abs(by) < HUGE_VAL))
+    fail<ValueError>("arange: from ", from, " to ", to, " by ", by, " is not finite");
+  if (by == 0) fail<ValueError>("arange: the step is 0");
+  if ((to - from) * by < 0) fail<ValueError>("arange: steps of ", by, " lead from ", from, " away from ", to);
+  double count = std::ceil((to - from) / by);
+  if (!is_float(dtype)) {  // exactly: a double has 53 bits only
+    auto whole = [](Scalar s) { return (__int128)(s.is_integral() ? s.to<int64_t>() : int64_t(double(s))); };
+    __int128 distance = whole(end) - whole(start), stride = whole(step);
+    count = double((distance + stride - (stride > 0 ? 1 : -1)) / stride);
+  }
+  if (count > 0x1p62) fail<ShapeError>("arange: ", count, " elements are more than can be counted");
+  AnyTensor y = empty({int64_t(count)}, dtype, device);
+  if (y.numel() > 0) kernel("arange", &KernelTable::arange, y)(array(y), start, step);
+  return y;
+}
+AnyTensor arange(Scalar end, DType dtype, Device device) { return arange(0, end, 1, dtype, device); }
+
+AnyTensor linspace(double start, double end, int64_t n, DType dtype, Device device) {
+  if (n < 0) fail<ValueError>("linspace: ", n, " numbers are asked for");
+  AnyTensor y = empty({n}, dtype, device);
+  if (n > 0) kernel("linspace", &KernelTable::linspace, y)(array(y), start, end);
+  return y;
+}
+
+AnyTensor logspace(double start, double end, int64_t n, double base, DType dtype, Device device) {
+  if (n < 0) fail<ValueError>("logspace: ", n, " numbers are asked for");
+  return to(pow(base, linspace(start, end, n, DType::float64, device)), dtype);
+}
+
+AnyTensor eye(int64_t n, int64_t m, DType dtype, Device device) {
+  if (m == -1) m = n;
+  AnyTensor y = zeros({n, m}, dtype, device);
+  int64_t length = std::min(n, m);
+  if (length == 0) return y;
+  AnyTensor diagonal = as_view(y, {length}, {m + 1}, 0);
+  kernel("eye", &KernelTable::fill, y)(array(diagonal), 1);
+  return y;
+}
+
+namespace {
+
+/// Rows and columns of the places of a triangle: from_row(r) to to_row(r), cut to the matrix, in each row.
+template <class From, class To> Tensor<int64_t> triangle(const char* op, int64_t rows, int64_t columns, From from, To to) {
+  if (rows < 0 || columns < 0) fail<ShapeError>(op, ": a matrix of (", rows, ", ", columns, ")");
+  std::vector<int64_t> r, c;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = std::max<int64_t>(from(i), 0), end = std::min(to(i), columns); j < end; ++j) r.push_back(i), c.push_back(j);
+  int64_t count = int64_t(r.size());
+  r.insert(r.end(), c.begin(), c.end());
+  return Tensor<int64_t>(std::span<const int64_t>(r), {2, count});
+}
+
+}  // namespace
+
+Tensor<int64_t> tril_indices(int64_t rows, int64_t columns, int64_t diagonal) {
+  return triangle(
+      "tril_indices", rows, columns, [](int64_t) { return 0; }, [=](int64_t i) { return i + diagonal + 1; });
+}
+Tensor<int64_t> triu_indices(int64_t rows, int64_t columns, int64_t diagonal) {
+  return triangle(
+      "triu_indices", rows, columns, [=](int64_t i) { return i + diagonal; }, [=](int64_t) { return columns; });
+}
+
+AnyTensor from_blob(void* data, const Shape& shape, const Shape& stride, DType dtype, std::function<void(void*)> release) {
   struct Borrowed : Storage {
-    void (*user_release)(void*);
-    void* user_context;
+    std::function<void(void*)> user_release;
   };
-  int64_t count = shape.numel();
+  int64_t count = shape.numel(), reach = count > 0 ? 1 : 0;
   if (!data && count > 0) fail<ValueError>("from_blob: null memory for shape ", shape);
+  if (stride.rank != shape.rank) fail<ShapeError>("from_blob: strides ", stride, " for shape ", shape);
+  for (int d = 0; d < shape.rank && count > 0; ++d) {
+    if (stride.size[d] < 0) fail<ValueError>("from_blob: strides ", stride, " are negative; flip() a view instead");
+    int64_t span;
+    if (__builtin_mul_overflow(stride.size[d], shape.size[d] - 1, &span) || __builtin_add_overflow(reach, span, &reach))
+      fail<ShapeError>("from_blob: strides ", stride, " of shape ", shape, " reach beyond what can be counted");
+  }
   auto* s = new Borrowed;
-  s->bytes = size_t(count) * item_size(dtype);
+  s->bytes = size_t(reach) * item_size(dtype);
   s->data = data;
-  s->user_release = release, s->user_context = context;
+  s->user_release = std::move(release);
   s->release = [](Storage* storage) {
     auto* b = static_cast<Borrowed*>(storage);
-    if (b->user_release) b->user_release(b->user_context);
+    if (b->user_release) b->user_release(b->data);
     delete b;
   };
+  Ref<Storage> owner(s);
   AnyTensor y = empty({0}, dtype);
-  y.impl()->storage = Ref<Storage>(s);
+  y.impl()->storage = std::move(owner);
+  y.impl()->data = data;
+  return as_view(y, shape, stride, 0);
+}
+AnyTensor from_blob(void* data, const Shape& shape, DType dtype, std::function<void(void*)> release) {
   Shape stride;
   stride.rank = shape.rank;
   int64_t step = 1;
+  shape.numel();  // throws where the sizes make no sense
   for (int d = shape.rank - 1; d >= 0; --d) stride.size[d] = step, step *= shape.size[d];
-  y.impl()->data = data;
-  return as_view(y, shape, stride, 0);
+  return from_blob(data, shape, stride, dtype, std::move(release));
 }
 
 }  // namespace gradus

@@ -25,6 +25,13 @@ class Generator {
   /// Takes `blocks` blocks of four words from the stream and returns where they begin.
   GeneratorState take(uint64_t blocks);
 
+  // Single numbers, for augmentations and shuffling; each takes one block.
+  uint64_t bits();
+  /// In [0, 1), with 53 bits.
+  double uniform();
+  /// In [0, n). Throws ValueError for n < 1.
+  int64_t below(int64_t n);
+
  private:
   struct Shared;
   std::shared_ptr<Shared> shared_;

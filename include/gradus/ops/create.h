@@ -1,5 +1,7 @@
 // New tensors.
 #pragma once
+#include <functional>
+
 #include "gradus/core/tensor.h"
 
 namespace gradus {
@@ -11,8 +13,33 @@ AnyTensor full_like(const AnyTensor& x, Scalar value);
 AnyTensor zeros_like(const AnyTensor& x);
 AnyTensor ones_like(const AnyTensor& x);
 
-/// A tensor over memory that somebody else owns: row-major, on the CPU. `release(context)` is called when the last view goes.
-AnyTensor from_blob(void* data, const Shape& shape, DType dtype, void (*release)(void* context) = nullptr, void* context = nullptr);
+/// start, start + step, ... below end (above it where step is negative). Throws ValueError for a step of 0, or one that leads away from end.
+AnyTensor arange(Scalar start, Scalar end, Scalar step, DType dtype, Device device = kCPU);
+AnyTensor arange(Scalar end, DType dtype, Device device = kCPU);
+/// n numbers from start to end, both included, evenly spaced.
+AnyTensor linspace(double start, double end, int64_t n, DType dtype, Device device = kCPU);
+/// base to the powers of linspace(start, end, n).
+AnyTensor logspace(double start, double end, int64_t n, double base, DType dtype, Device device = kCPU);
+/// Ones on the diagonal of (n, m), or of (n, n) where m is -1.
+AnyTensor eye(int64_t n, int64_t m, DType dtype, Device device = kCPU);
+/// The places (2, count) of the lower triangle of a (rows, columns) matrix, in row-major order: those with column - row <= diagonal.
+Tensor<int64_t> tril_indices(int64_t rows, int64_t columns, int64_t diagonal = 0);
+/// The places of the upper triangle: those with column - row >= diagonal.
+Tensor<int64_t> triu_indices(int64_t rows, int64_t columns, int64_t diagonal = 0);
+
+/// A tensor over memory that somebody else owns: row-major, on the CPU. `release(data)` is called when the last view goes.
+AnyTensor from_blob(void* data, const Shape& shape, DType dtype, std::function<void(void*)> release = {});
+/// The same for a function with a context of its own.
+inline AnyTensor from_blob(void* data, const Shape& shape, DType dtype, void (*release)(void*), void* context) {
+  return from_blob(data, shape, dtype, [=](void*) { release(context); });
+}
+/// The same with strides, in elements; memory that they reach is the caller's care.
+AnyTensor from_blob(void* data, const Shape& shape, const Shape& stride, DType dtype, std::function<void(void*)> release = {});
+/// A copy of values, in `shape` or as one row. Throws ShapeError where they do not fill it.
+template <Element T> Tensor<T> tensor(const std::vector<T>& values) { return Tensor<T>(std::span<const T>(values)); }
+template <Element T> Tensor<T> tensor(const std::vector<T>& values, const Shape& shape) {
+  return Tensor<T>(std::span<const T>(values), shape);
+}
 
 template <Element T = float> Tensor<T> empty(const Shape& shape, Device device = kCPU) {
   return Tensor<T>(empty(shape, dtype_of<T>, device));
@@ -26,10 +53,31 @@ template <Element T = float> Tensor<T> zeros(const Shape& shape, Device device =
 template <Element T = float> Tensor<T> ones(const Shape& shape, Device device = kCPU) {
   return Tensor<T>(ones(shape, dtype_of<T>, device));
 }
+template <class T> Tensor<T> empty_like(const Tensor<T>& x) { return Tensor<T>(empty_like(static_cast<const AnyTensor&>(x))); }
 template <class T> Tensor<T> full_like(const Tensor<T>& x, Scalar value) {
   return Tensor<T>(full_like(static_cast<const AnyTensor&>(x), value));
 }
 template <class T> Tensor<T> zeros_like(const Tensor<T>& x) { return Tensor<T>(zeros_like(static_cast<const AnyTensor&>(x))); }
 template <class T> Tensor<T> ones_like(const Tensor<T>& x) { return Tensor<T>(ones_like(static_cast<const AnyTensor&>(x))); }
+
+// arange(5) counts in int64; arange<float>(0, 1, 0.1) takes fractions.
+template <Element T = int64_t> Tensor<T> arange(Scalar start, Scalar end, Scalar step = 1, Device device = kCPU) {
+  return Tensor<T>(arange(start, end, step, dtype_of<T>, device));
+}
+template <Element T = int64_t> Tensor<T> arange(Scalar end, Device device = kCPU) {
+  return Tensor<T>(arange(end, dtype_of<T>, device));
+}
+template <Element T = float> Tensor<T> linspace(double start, double end, int64_t n, Device device = kCPU) {
+  return Tensor<T>(linspace(start, end, n, dtype_of<T>, device));
+}
+template <Element T = float> Tensor<T> logspace(double start, double end, int64_t n, double base = 10, Device device = kCPU) {
+  return Tensor<T>(logspace(start, end, n, base, dtype_of<T>, device));
+}
+template <Element T = float> Tensor<T> eye(int64_t n, int64_t m = -1, Device device = kCPU) {
+  return Tensor<T>(eye(n, m, dtype_of<T>, device));
+}
+template <Element T> Tensor<T> from_blob(T* data, const Shape& shape, std::function<void(void*)> release = {}) {
+  return Tensor<T>(from_blob(data, shape, dtype_of<T>, std::move(release)));
+}
 
 }  // namespace gradus
