@@ -1,6 +1,8 @@
 // Everything.
 #pragma once
 #include "gradus/autograd/autograd.h"
+#include "gradus/core/compare.h"
+#include "gradus/core/print.h"
 #include "gradus/core/random.h"
 #include "gradus/core/tensor.h"
 #include "gradus/core/threads.h"
