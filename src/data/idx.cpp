@@ -1,14 +1,12 @@
 #include "gradus/data/idx.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
+
+#include "src/io/file.h"
 
 namespace gradus::data {
 namespace {
@@ -165,27 +163,13 @@ AnyTensor parse_idx(std::span<const uint8_t> file, const std::string& name, cons
 }
 
 AnyTensor read_idx(const std::string& path, const IdxLimits& limits) {
-  const Reader reader(path, limits);
-  struct File {
-    int fd;
-    ~File() {
-      if (fd >= 0) close(fd);
-    }
-  } file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // a pipe must not make us wait for a writer
-  if (file.fd < 0) reader.fail(std::string("cannot be opened (") + std::strerror(errno) + ")");
-  struct stat status;
-  if (fstat(file.fd, &status) || !S_ISREG(status.st_mode)) reader.fail("is not a regular file");
-  const int64_t largest = limits.max_bytes + limits.max_bytes / 100 + 4096;  // with the header, or gzip's overhead
-  if (status.st_size > largest)
-    reader.fail("has " + std::to_string(status.st_size) + " bytes; the limit is " + std::to_string(limits.max_bytes));
-  std::vector<uint8_t> content(static_cast<size_t>(status.st_size));
-  size_t done = 0;
-  while (done < content.size()) {
-    const ssize_t got = ::read(file.fd, content.data() + done, content.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) reader.fail(std::string("cannot be read (") + (got ? std::strerror(errno) : "it became shorter") + ")");
-    done += size_t(got);
-  }
+  const io::InputFile file(path);
+  const uint64_t largest =
+      uint64_t(limits.max_bytes) + uint64_t(limits.max_bytes) / 100 + 4096;  // with the header, or gzip's overhead
+  if (file.size() > largest)
+    Reader(path, limits).fail("it has " + std::to_string(file.size()) + " bytes; the limit is " + std::to_string(limits.max_bytes));
+  std::vector<uint8_t> content(file.size());
+  file.read(content.data(), content.size(), 0);
   return parse_idx(content, path, limits);
 }
 

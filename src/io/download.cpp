@@ -4,18 +4,15 @@
 
 #if GRADUS_WITH_DOWNLOAD
 #include <curl/curl.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <mutex>
 #include <vector>
+
+#include "src/io/file.h"
 #endif
 
 namespace gradus::io {
@@ -52,66 +49,35 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
-/// A file under a temporary name, which is removed unless the file is kept.
-class Draft {
- public:
-  explicit Draft(std::string path) : path_(std::move(path)), name_(path_ + ".part-XXXXXX") {
-    std::error_code ignored;  // the next call says what is wrong
-    if (auto folder = std::filesystem::path(path_).parent_path(); !folder.empty())
-      std::filesystem::create_directories(folder, ignored);
-    fd_ = mkostemp(name_.data(), O_CLOEXEC);
-    if (fd_ < 0) fail<IoError>("download: cannot write ", name_, ": ", std::strerror(errno));
-  }
-  ~Draft() {
-    if (fd_ >= 0) close(fd_), unlink(name_.c_str());
-  }
-  Draft(const Draft&) = delete;
-
-  bool write(const char* data, size_t bytes) {
-    while (bytes) {
-      const ssize_t done = ::write(fd_, data, bytes);
-      if (done < 0 && errno == EINTR) continue;
-      if (done <= 0) return false;
-      data += done, bytes -= size_t(done), size_ += done;
-    }
-    return true;
-  }
-  int64_t size() const { return size_; }
-  const std::string& name() const { return name_; }
-  void keep() {
-    if (fchmod(fd_, 0644) || fsync(fd_) || rename(name_.c_str(), path_.c_str()))
-      fail<IoError>("download: cannot write ", path_, ": ", std::strerror(errno));
-    close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  std::string path_, name_;
-  int fd_ = -1;
-  int64_t size_ = 0;
-};
-
 struct Transfer {
-  Draft& draft;
-  int64_t max_bytes;
+  AtomicFile& file;
+  int64_t room;
   std::string error;
 };
 
+/// What libcurl calls with each piece; returning 0 ends the transfer. Nothing may be thrown through it.
 size_t take(char* data, size_t, size_t bytes, void* context) {
   auto& transfer = *static_cast<Transfer*>(context);
-  if (transfer.draft.size() + int64_t(bytes) > transfer.max_bytes)
-    transfer.error = "it is larger than " + std::to_string(transfer.max_bytes) + " bytes";
-  else if (!transfer.draft.write(data, bytes))
-    transfer.error = "cannot write " + transfer.draft.name() + ": " + std::strerror(errno);
-  return transfer.error.empty() ? bytes : 0;  // 0 ends the transfer
+  transfer.room -= int64_t(bytes);
+  if (transfer.room < 0) {
+    transfer.error = "it is larger than max_bytes";
+    return 0;
+  }
+  try {
+    transfer.file.write(data, bytes);
+  } catch (const Error& e) {
+    transfer.error = e.what();
+    return 0;
+  }
+  return bytes;
 }
 
-void fetch(const std::string& url, Draft& draft, const DownloadOptions& options) {
+void fetch(const std::string& url, AtomicFile& file, const DownloadOptions& options) {
   static std::once_flag once;  // libcurl's own initialisation is not safe among threads
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
   std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), curl_easy_cleanup);
   if (!curl) fail<IoError>("download: ", url, ": libcurl does not start");
-  Transfer transfer{draft, options.max_bytes, ""};
+  Transfer transfer{file, options.max_bytes, ""};
   char reason[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "https,http,file");
@@ -132,9 +98,9 @@ void fetch(const std::string& url, Draft& draft, const DownloadOptions& options)
 }
 
 /// The digest of what the file holds: of the unpacked bytes where it is gzip (which mirrors pack differently), else as it is.
-std::string digest_of(const Draft& draft, const std::string& url, int64_t max_bytes) {
-  std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(draft.name().c_str(), "rb"), gzclose);  // reads plain files too
-  if (!file) fail<IoError>("download: ", url, ": cannot read ", draft.name());
+std::string digest_of(const std::string& path, const std::string& url, int64_t max_bytes) {
+  std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(path.c_str(), "rb"), gzclose);  // reads plain files too
+  if (!file) fail<IoError>("download: ", url, ": cannot read ", path);
   Sha256 sha;
   std::vector<char> piece(1 << 16);
   int64_t total = 0;
@@ -153,11 +119,14 @@ bool can_download() { return true; }
 
 void download(const std::string& url, const std::string& path, const DownloadOptions& options) {
   if (options.sha256.size() != 64) fail<ValueError>("download: sha256 has ", options.sha256.size(), " digits, not 64");
-  Draft draft(path);
-  fetch(url, draft, options);
-  const std::string got = digest_of(draft, url, options.max_bytes);
+  std::error_code ignored;  // where the folder cannot be made, neither can the file
+  if (auto folder = std::filesystem::path(path).parent_path(); !folder.empty())
+    std::filesystem::create_directories(folder, ignored);
+  AtomicFile file(path);
+  fetch(url, file, options);
+  const std::string got = digest_of(file.temporary(), url, options.max_bytes);
   if (got != options.sha256) fail<IoError>("download: ", url, ": its SHA-256 is ", got, ", expected ", options.sha256);
-  draft.keep();
+  file.commit();
 }
 
 #endif

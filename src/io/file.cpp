@@ -25,7 +25,8 @@ std::string target_of(const std::string& path) {
 }
 }  // namespace
 
-InputFile::InputFile(const std::string& path) : path_(path), fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+// Without O_NONBLOCK, a named pipe would wait here for somebody to write.
+InputFile::InputFile(const std::string& path) : path_(path), fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (fd_ < 0) fail<IoError>(path, ": cannot be opened: ", std::strerror(errno));
   struct stat info;
   int error = fstat(fd_, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? EISDIR : 0;

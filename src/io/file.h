@@ -29,6 +29,8 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   void write(const void* from, size_t bytes);
   void commit();
+  /// Where the bytes are until then.
+  const std::string& temporary() const { return temporary_; }
 
  private:
   [[noreturn]] void refuse(const char* doing, int error);

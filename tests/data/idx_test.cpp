@@ -1,5 +1,6 @@
 // IDX files: all element types, gzip or not, and files that lie.
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "tests/check.h"
 #include "tests/data/files.h"
@@ -99,12 +100,15 @@ TEST(Idx, ReadsFilesAndNamesThoseItCannot) {
   EXPECT_EQ(Tensor<uint8_t>(data::read_idx(plain)).vector(), (Bytes{1, 2}));
   EXPECT_EQ(Tensor<uint8_t>(data::read_idx(packed)).vector(), (Bytes{1, 2}));
   EXPECT_EQ(message_of<IoError>([&] { data::read_idx(folder.path("none")); }),
-            "IDX file " + folder.path("none") + ": cannot be opened (No such file or directory)");
-  EXPECT_EQ(message_of<IoError>([&] { data::read_idx(folder.path()); }), "IDX file " + folder.path() + ": is not a regular file");
-  EXPECT_EQ(message_of<IoError>([&] { data::read_idx("/dev/zero"); }), "IDX file /dev/zero: is not a regular file");
+            folder.path("none") + ": cannot be opened: No such file or directory");
+  EXPECT_EQ(message_of<IoError>([&] { data::read_idx(folder.path()); }), folder.path() + ": cannot be read: Is a directory");
+  EXPECT_EQ(message_of<IoError>([&] { data::read_idx("/dev/zero"); }), "/dev/zero: cannot be read: not a regular file");
+  ASSERT_EQ(mkfifo(folder.path("pipe").c_str(), 0600), 0);  // nobody writes to it
+  EXPECT_EQ(message_of<IoError>([&] { data::read_idx(folder.path("pipe")); }),
+            folder.path("pipe") + ": cannot be read: not a regular file");
   std::filesystem::resize_file(plain, size_t{1} << 40);  // sparse: it takes no room
   EXPECT_EQ(message_of<IoError>([&] { data::read_idx(plain); }),
-            "IDX file " + plain + ": has 1099511627776 bytes; the limit is 1073741824");
+            "IDX file " + plain + ": it has 1099511627776 bytes; the limit is 1073741824");
   EXPECT_EQ(message_of<IoError>([&] { data::read_idx(packed, {.max_bytes = 1}); }),
             "IDX file " + packed + ": its header announces 2 bytes of uint8 [2]; the limit is 1");
 }

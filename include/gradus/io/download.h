@@ -14,8 +14,9 @@ struct DownloadOptions {
 /// Whether this build can download: it needs libcurl and OpenSSL (GRADUS_DOWNLOAD).
 bool can_download();
 
-/// Fetches url (https, http or file) to path: to a temporary name beside it, then checked, then renamed, so that there is never half a file at path. Makes the folder
-/// that path lies in. Throws IoError, naming the url and the reason; then there is no new file.
+/// Fetches url (https, http or file) to path: to a temporary name beside it, then checked, then renamed, so that there is never half
+/// a file at path. Makes the folder that path lies in. Throws IoError, naming the url and the reason; what was at path before is then
+/// untouched.
 void download(const std::string& url, const std::string& path, const DownloadOptions& options);
 
 }  // namespace gradus::io
