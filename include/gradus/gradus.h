@@ -20,6 +20,7 @@
 #include "gradus/metrics/confusion_matrix.h"
 #include "gradus/metrics/mean.h"
 #include "gradus/nn/nn.h"
+#include "gradus/ops/conv.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/matmul.h"

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gradus/core/error.h"
+#include "kernels/cpu/scratch.h"
 
 namespace gradus::cpu {
 namespace {
@@ -44,25 +45,33 @@ struct KeyHash {
   }
 };
 
-/// An operand of a primitive. Where `way` is set, the caller's memory is laid out otherwise and goes through `inside`.
+/// An operand of a primitive. Where oneDNN wants another layout than the caller's, it goes through `inside`, in scratch memory.
 struct Operand {
-  int which;  // DNNL_ARG_...
   memory outside, inside;
-  dnnl::reorder way;
+  dnnl::reorder way;  // into `inside`, or for a result out of it
+  bool is_result;
 };
 
 struct Entry {
   dnnl::primitive primitive;  // empty: oneDNN is no good for this
   std::vector<Operand> operands;
   std::vector<dnnl_exec_arg_t> arguments;
+  size_t inside = 0;  // bytes of the operands that go through scratch memory
   uint64_t used = 0;
 
-  memory add(int which, const memory::desc& outside, const memory::desc& inside) {
-    Operand o{which, memory(outside, engine(), nullptr), {}, {}};
-    if (outside != inside) o.inside = memory(inside, engine());
-    operands.push_back(o);
-    return o.inside ? o.inside : o.outside;
+  /// The next operand: which it is to the primitive (DNNL_ARG_...), the caller's layout, the primitive's.
+  void add(int which, const memory::desc& outside, const memory::desc& inside) {
+    bool is_result = which == DNNL_ARG_DST || which == DNNL_ARG_DIFF_SRC || which == DNNL_ARG_DIFF_WEIGHTS;
+    Operand o{memory(outside, engine(), nullptr), {}, {}, is_result};
+    if (outside != inside) {
+      o.inside = memory(inside, engine(), nullptr);
+      o.way = is_result ? dnnl::reorder(o.inside, o.outside) : dnnl::reorder(o.outside, o.inside);
+      this->inside += padded(inside.get_size());
+    }
+    arguments.push_back({which, (o.inside ? o.inside : o.outside).get()});
+    operands.push_back(std::move(o));
   }
+  static size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 };
 
 /// The primitives of one thread. Holds at most kMost; then those used longest ago make room.
@@ -101,6 +110,25 @@ void check(dnnl_status_t status, const char* what) {
   if (status == dnnl_success) return;
   if (status == dnnl_out_of_memory) throw OutOfMemory(std::string(what) + ": oneDNN ran out of memory");
   throw Error(std::string(what) + ": oneDNN failed with status " + std::to_string(status));
+}
+
+/// Computes on the caller's memory, given in the order in which the operands were added.
+bool run(const char* what, Entry& entry, const Array* const* arrays) {
+  if (!entry.primitive) return false;
+  Scratch scratch(entry.inside);
+  char* inside = scratch.as<char>();
+  for (size_t i = 0; i < entry.operands.size(); ++i) {
+    Operand& o = entry.operands[i];
+    check(dnnl_memory_set_data_handle_v2(o.outside.get(), arrays[i]->data, stream().get()), what);
+    if (!o.inside) continue;
+    check(dnnl_memory_set_data_handle_v2(o.inside.get(), inside, stream().get()), what);
+    inside += Entry::padded(o.inside.get_desc().get_size());
+    if (!o.is_result) o.way.execute(stream(), o.outside, o.inside);
+  }
+  check(dnnl_primitive_execute(entry.primitive.get(), stream().get(), int(entry.arguments.size()), entry.arguments.data()), what);
+  for (Operand& o : entry.operands)
+    if (o.inside && o.is_result) o.way.execute(stream(), o.inside, o.outside);
+  return true;
 }
 
 // ---- matrix products ------------------------------------------------------------------------------------------------------------
@@ -151,15 +179,104 @@ bool onednn_matmul(const Array& y, const Array& a, const Array& b, const Array& 
     e.primitive = dnnl::matmul(chosen);
     e.add(DNNL_ARG_DST, my, my), e.add(DNNL_ARG_SRC, ma, ma), e.add(DNNL_ARG_WEIGHTS, mb, mb);
     if (bias) e.add(DNNL_ARG_BIAS, mbias, mbias);
-    for (const Operand& o : e.operands) e.arguments.push_back({o.which, o.outside.get()});
   });
-  if (!entry.primitive) return false;
   const Array* arrays[] = {&y, &a, &b, &bias};
-  for (size_t i = 0; i < entry.arguments.size(); ++i)
-    check(dnnl_memory_set_data_handle_v2(entry.arguments[i].memory, arrays[i]->data, stream().get()), "matmul");
-  check(dnnl_primitive_execute(entry.primitive.get(), stream().get(), int(entry.arguments.size()), entry.arguments.data()),
-        "matmul");
-  return true;
+  return run("matmul", entry, arrays);
+}
+
+// ---- convolutions ---------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// A convolution as oneDNN describes it.
+struct Convolution {
+  memory::data_type type;
+  memory::desc x, y, w, bias;              // what the caller has
+  memory::desc any_w;                      // weights in whatever layout is fastest
+  memory::dims stride, dilation, padding;  // a dilation of 1 is 0
+
+  Convolution(const Array& ax, const Array& ay, const Array& aw, const ConvParams& p, memory::data_type type) : type(type) {
+    auto image = [&](const Array& a) { return memory::desc(memory::dims(a.shape, a.shape + 4), type, Tag::nhwc); };
+    x = image(ax), y = image(ay);
+    memory::dims shape(aw.shape, aw.shape + 4);
+    if (p.groups > 1) shape[0] /= p.groups, shape.insert(shape.begin(), p.groups);
+    w = memory::desc(shape, type, p.groups > 1 ? Tag::goihw : Tag::oihw);
+    any_w = memory::desc(shape, type, Tag::any);
+    bias = memory::desc({aw.shape[0]}, type, Tag::a);
+    stride = {p.stride[0], p.stride[1]}, padding = {p.padding[0], p.padding[1]};
+    dilation = {p.dilation[0] - 1, p.dilation[1] - 1};
+  }
+  dnnl::convolution_forward::primitive_desc forward(bool with_bias) const {
+    auto kind = dnnl::prop_kind::forward_training;
+    auto direct = dnnl::algorithm::convolution_direct;
+    return {with_bias ? dnnl::convolution_forward::desc(kind, direct, x, any_w, bias, y, stride, dilation, padding, padding)
+                      : dnnl::convolution_forward::desc(kind, direct, x, any_w, y, stride, dilation, padding, padding),
+            engine()};
+  }
+};
+
+Key convolution_key(int64_t which, const Array& x, const Array& y, const Array& w, const ConvParams& p) {
+  Key key;
+  key.add(which | int(x.dtype) << 8 | p.groups << 16);
+  for (const Array* a : {&x, &y, &w})
+    for (int d = 0; d < 4; ++d) key.add(a->shape[d]);
+  for (int d = 0; d < 2; ++d) key.add(p.stride[d]), key.add(p.padding[d]), key.add(p.dilation[d]);
+  return key;
+}
+
+template <class Chosen> bool is_fast(const Chosen& chosen) {
+  std::string_view name = chosen.impl_info_str();
+  return name.starts_with("brg") || name.starts_with("jit");
+}
+
+}  // namespace
+
+bool onednn_conv2d(const Array& y, const Array& x, const Array& w, const Array& bias, const ConvParams& p) {
+  memory::data_type type;
+  if (!data_type(y.dtype, type)) return false;
+  Entry& entry = cache().find(convolution_key(bias ? 3 : 2, x, y, w, p), [&](Entry& e) {
+    Convolution c(x, y, w, p, type);
+    auto chosen = c.forward(bool(bias));
+    if (!is_fast(chosen)) return;
+    e.primitive = dnnl::convolution_forward(chosen);
+    e.add(DNNL_ARG_DST, c.y, c.y), e.add(DNNL_ARG_SRC, c.x, c.x), e.add(DNNL_ARG_WEIGHTS, c.w, chosen.weights_desc());
+    if (bias) e.add(DNNL_ARG_BIAS, c.bias, c.bias);
+  });
+  const Array* arrays[] = {&y, &x, &w, &bias};
+  return run("conv2d", entry, arrays);
+}
+
+bool onednn_conv2d_backward_input(const Array& dx, const Array& dy, const Array& w, const ConvParams& p) {
+  memory::data_type type;
+  if (!data_type(dx.dtype, type)) return false;
+  Entry& entry = cache().find(convolution_key(4, dx, dy, w, p), [&](Entry& e) {
+    Convolution c(dx, dy, w, p, type);
+    dnnl::convolution_backward_data::primitive_desc chosen(
+        {dnnl::algorithm::convolution_direct, c.x, c.any_w, c.y, c.stride, c.dilation, c.padding, c.padding}, engine(),
+        c.forward(false));
+    if (!is_fast(chosen)) return;
+    e.primitive = dnnl::convolution_backward_data(chosen);
+    e.add(DNNL_ARG_DIFF_SRC, c.x, c.x), e.add(DNNL_ARG_DIFF_DST, c.y, c.y), e.add(DNNL_ARG_WEIGHTS, c.w, chosen.weights_desc());
+  });
+  const Array* arrays[] = {&dx, &dy, &w};
+  return run("conv2d", entry, arrays);
+}
+
+bool onednn_conv2d_backward_weight(const Array& dw, const Array& dy, const Array& x, const ConvParams& p) {
+  memory::data_type type;
+  if (!data_type(dw.dtype, type)) return false;
+  Entry& entry = cache().find(convolution_key(5, x, dy, dw, p), [&](Entry& e) {
+    Convolution c(x, dy, dw, p, type);
+    dnnl::convolution_backward_weights::primitive_desc chosen(
+        {dnnl::algorithm::convolution_direct, c.x, c.any_w, c.y, c.stride, c.dilation, c.padding, c.padding}, engine(),
+        c.forward(false));
+    if (!is_fast(chosen)) return;
+    e.primitive = dnnl::convolution_backward_weights(chosen);
+    e.add(DNNL_ARG_DIFF_WEIGHTS, c.w, chosen.diff_weights_desc()), e.add(DNNL_ARG_DIFF_DST, c.y, c.y),
+        e.add(DNNL_ARG_SRC, c.x, c.x);
+  });
+  const Array* arrays[] = {&dw, &dy, &x};
+  return run("conv2d", entry, arrays);
 }
 
 }  // namespace gradus::cpu
@@ -168,6 +285,6 @@ namespace gradus::cpu {
 bool onednn_matmul(const Array&, const Array&, const Array&, const Array&, double, bool) { return false; }
 bool onednn_conv2d(const Array&, const Array&, const Array&, const Array&, const ConvParams&) { return false; }
 bool onednn_conv2d_backward_input(const Array&, const Array&, const Array&, const ConvParams&) { return false; }
-bool onednn_conv2d_backward_weight(const Array&, const Array&, const Array&, const Array&, const ConvParams&) { return false; }
+bool onednn_conv2d_backward_weight(const Array&, const Array&, const Array&, const ConvParams&) { return false; }
 }  // namespace gradus::cpu
 #endif

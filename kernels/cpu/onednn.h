@@ -9,9 +9,9 @@ namespace gradus::cpu {
 /// y = alpha * a b (+ bias) (+ y), operands of one dtype, of rank 2 or 3, sizes of one in the first of three broadcast.
 bool onednn_matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate);
 
-/// Images of any strides that are dense in the order (N, H, W, C); weights and their gradients contiguous.
+/// Images lie in memory as (N, H, W, C), without gaps; weights and their gradients are row-major.
 bool onednn_conv2d(const Array& y, const Array& x, const Array& w, const Array& bias, const ConvParams& p);
 bool onednn_conv2d_backward_input(const Array& dx, const Array& dy, const Array& w, const ConvParams& p);
-bool onednn_conv2d_backward_weight(const Array& dw, const Array& dbias, const Array& dy, const Array& x, const ConvParams& p);
+bool onednn_conv2d_backward_weight(const Array& dw, const Array& dy, const Array& x, const ConvParams& p);
 
 }  // namespace gradus::cpu

@@ -59,6 +59,8 @@ void tile(int64_t depth, const F* a, int64_t step, const F* b, int64_t b_step, c
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) sum[i][v] = sum[i][v] + ai * bk[v];
     }
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) __builtin_prefetch(b + 8 * b_step + v * kLanes<F>);  // hardware stops at the end of a page
     b += b_step;
 #pragma GCC unroll 16
     for (int i = 0; i < kBases; ++i) base[i] += kAlong ? 1 : step;
