@@ -23,6 +23,7 @@
 #include "gradus/ops/conv.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
+#include "gradus/ops/linalg.h"
 #include "gradus/ops/matmul.h"
 #include "gradus/ops/random.h"
 #include "gradus/ops/reduce.h"
