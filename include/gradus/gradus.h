@@ -25,6 +25,7 @@
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/linalg.h"
 #include "gradus/ops/matmul.h"
+#include "gradus/ops/norm.h"
 #include "gradus/ops/random.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/softmax.h"

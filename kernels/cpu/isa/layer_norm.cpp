@@ -1,0 +1,123 @@
+// Layer and RMS normalisation: each row of n elements by its own mean and deviation, or by its root mean square.
+#include "kernels/array.h"
+#include "kernels/cpu/isa/sweep.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/dispatch.h"
+
+namespace gradus::cpu {
+inline namespace GRADUS_ISA {
+namespace {
+
+template <class T> using Acc = accumulate_t<T>;
+
+/// One row. The passes after the first find it in the first-level cache, so the variance is summed from true deviations.
+template <class T, bool kCenter>
+void row(T* y, Acc<T>* mean, Acc<T>* rstd, const T* x, const Acc<T>* weight, const Acc<T>* bias, int64_t n, Acc<T> eps) {
+  using P = Packet<T>;
+  P middle = 0;
+  if constexpr (kCenter) {
+    P s[4] = {0, 0, 0, 0};
+    sweep4<T>(n, [&](int64_t i, auto part, int k) { s[k] = s[k] + load(x + i, part); });
+    *mean = sum_of((s[0] + s[1]) + (s[2] + s[3])) / Acc<T>(n);
+    middle = P(*mean);
+  }
+  P q[4] = {0, 0, 0, 0};
+  sweep4<T>(n, [&](int64_t i, auto part, int k) {
+    P d = only(load(x + i, part) - middle, part);
+    q[k] = q[k] + d * d;
+  });
+  *rstd = 1 / std::sqrt(sum_of((q[0] + q[1]) + (q[2] + q[3])) / Acc<T>(n) + eps);
+  P scale = P(*rstd);
+  sweep<T>(n, [&](int64_t i, auto part) {
+    P v = (load(x + i, part) - middle) * scale;
+    if (weight) v = v * load(weight + i, part);
+    if (bias) v = v + load(bias + i, part);
+    store(y + i, v, part);
+  });
+}
+
+/// With h = (x - mean) * rstd and v = g * weight: dx = rstd * (v - mean(v) - h * mean(v * h)); dweight += g * h, dbias += g.
+template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dweight, Acc<T>* dbias, const T* g, const T* x,
+                                                               const Acc<T>* weight, Acc<T> mean, Acc<T> rstd, int64_t n) {
+  using P = Packet<T>;
+  P middle = P(mean), scale = P(rstd), s[2] = {0, 0}, q[2] = {0, 0};
+  sweep4<T>(n, [&](int64_t i, auto part, int k) {
+    P v = load(g + i, part), h = (load(x + i, part) - middle) * scale;
+    if constexpr (kSums) {
+      store(dweight + i, load(dweight + i, part) + v * h, part);
+      if (dbias) store(dbias + i, load(dbias + i, part) + v, part);
+    }
+    if (weight) v = v * load(weight + i, part);
+    if constexpr (kCenter) s[k % 2] = s[k % 2] + v;
+    q[k % 2] = q[k % 2] + v * h;  // v is zero beyond the row
+  });
+  if (!dx) return;
+  P along = P(sum_of(q[0] + q[1]) / Acc<T>(n)) * scale, level = kCenter ? P(sum_of(s[0] + s[1]) / Acc<T>(n)) : P(0);
+  sweep<T>(n, [&](int64_t i, auto part) {
+    P v = load(g + i, part);
+    if (weight) v = v * load(weight + i, part);
+    store(dx + i, (v - level - (load(x + i, part) - middle) * along) * scale, part);
+  });
+}
+
+template <class F> void with(bool flag, F f) { flag ? f(std::true_type()) : f(std::false_type()); }
+
+}  // namespace
+
+void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Array& x, const Array& weight, const Array& bias,
+                double eps) {
+  if (x.count == 0) return;
+  int64_t rows = rstd.count, n = x.count / rows;
+  dispatch_float("layer_norm", x.dtype, [&]<class T>() {
+    with(bool(mean), [&](auto center) {
+      parallel_for(rows, kParallel / (4 * n) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r)
+          row<T, center>(y.as<T>() + r * n, mean.as<Acc<T>>() + (center ? r : 0), rstd.as<Acc<T>>() + r, x.as<T>() + r * n,
+                         weight.as<Acc<T>>(), bias.as<Acc<T>>(), n, Acc<T>(eps));
+      });
+    });
+  });
+}
+
+void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
+                         const Array& mean, const Array& rstd, const Array& weight) {
+  int64_t rows = rstd.count, n = rows ? x.count / rows : 0;
+  dispatch_float("layer_norm_backward", x.dtype, [&]<class T>() {
+    using A = Acc<T>;
+    // The parameters' sums are taken over stretches of rows whose bounds do not depend on the threads, then over the stretches. One
+    // that is not wanted alone is computed all the same.
+    bool sums = dweight || dbias;
+    int64_t stretch = (rows + 31) / 32;
+    stretch = stretch < 16 ? 16 : stretch > 1024 ? 1024 : stretch;
+    int64_t stretches = (rows + stretch - 1) / stretch;
+    Scratch partial(sums ? size_t(stretches) * 2 * n * sizeof(A) : 0);
+    if (x.count > 0) {
+      with(bool(mean), [&](auto center) {
+        with(sums, [&](auto s) {
+          parallel_for(stretches, kParallel / (8 * n * stretch) + 1, [&](int64_t begin, int64_t end) {
+            for (int64_t k = begin; k < end; ++k) {
+              A* sum = partial.as<A>() + (s ? k * 2 * n : 0);
+              if (s)
+                for (int64_t i = 0; i < 2 * n; ++i) sum[i] = 0;
+              for (int64_t r = k * stretch; r < rows && r < (k + 1) * stretch; ++r)
+                row_backward<T, center, s>(dx ? dx.as<T>() + r * n : nullptr, sum, dbias ? sum + n : nullptr, g.as<T>() + r * n,
+                                           x.as<T>() + r * n, weight.as<A>(), center ? mean.as<A>()[r] : A(0), rstd.as<A>()[r], n);
+            }
+          });
+        });
+      });
+    }
+    auto gather = [&](const Array& to, int64_t offset) {
+      if (!to) return;
+      A* out = to.as<A>();
+      for (int64_t i = 0; i < to.count; ++i) out[i] = 0;
+      for (int64_t k = 0; n > 0 && k < stretches; ++k)
+        for (int64_t i = 0; i < n; ++i) out[i] += partial.as<A>()[k * 2 * n + offset + i];
+    };
+    gather(dweight, 0), gather(dbias, n);
+  });
+}
+
+}  // namespace GRADUS_ISA
+}  // namespace gradus::cpu

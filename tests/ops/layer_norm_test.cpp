@@ -1,0 +1,142 @@
+// Layer and RMS normalisation against the definition in double.
+#include "tests/check.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+/// (x - mean) / sqrt(var + eps) * w + b over the last n elements; without center, the mean is not subtracted.
+AnyTensor reference(const AnyTensor& x, int64_t n, const AnyTensor& w, const AnyTensor& b, double eps, bool center) {
+  AnyTensor y = empty(x.shape(), DType::float64);
+  std::vector<double> v = values(x), scale, shift;
+  if (w) scale = values(w);
+  if (b) shift = values(b);
+  for (int64_t r = 0; n > 0 && r < x.numel() / n; ++r) {
+    double mean = 0, square = 0;
+    for (int64_t i = 0; i < n; ++i) mean += center ? v[r * n + i] / double(n) : 0;
+    for (int64_t i = 0; i < n; ++i) square += (v[r * n + i] - mean) * (v[r * n + i] - mean) / double(n);
+    for (int64_t i = 0; i < n; ++i)
+      static_cast<double*>(y.raw_data())[r * n + i] =
+          (v[r * n + i] - mean) / std::sqrt(square + eps) * (w ? scale[i] : 1) + (b ? shift[i] : 0);
+  }
+  return y;
+}
+
+const std::pair<Shape, Shape> kShapes[] = {{{5}, {5}},       {{1}, {1}},          {{3, 1}, {1}},          {{40, 70}, {70}},
+                                           {{2, 3, 4}, {4}}, {{2, 3, 4}, {3, 4}}, {{2, 3, 4}, {2, 3, 4}}, {{2, 0, 3}, {3}}};
+
+}  // namespace
+
+TEST(LayerNorm, IsTheDefinitionInEveryType) {
+  // A few last places; rounding of half types happens once, at the end.
+  const std::pair<DType, double> types[] = {
+      {DType::float64, 1e-14}, {DType::float32, 4e-6}, {DType::float16, 2e-3}, {DType::bfloat16, 1.6e-2}};
+  for (auto [type, tolerance] : types)
+    for (const auto& [shape, last] : kShapes) {
+      AnyTensor x = draw(shape, -1, 3, 3).to(type), w = draw(last, 0.5, 2, 4).to(type), b = draw(last, -1, 1, 5).to(type);
+      int64_t n = last.numel();
+      EXPECT_LT(distance(layer_norm(x, last, w, b), reference(x, n, w, b, 1e-5, true)), tolerance)
+          << name(type) << to_string(shape);
+      EXPECT_LT(distance(layer_norm(x, last, w, {}, 0.5), reference(x, n, w, {}, 0.5, true)), tolerance);
+      EXPECT_LT(distance(layer_norm(x, last, {}, b), reference(x, n, {}, b, 1e-5, true)), tolerance);
+      EXPECT_LT(distance(layer_norm(x, last), reference(x, n, {}, {}, 1e-5, true)), tolerance);
+      EXPECT_LT(distance(rms_norm(x, last, w, 1e-3), reference(x, n, w, {}, 1e-3, false)), tolerance);
+      double epsilon = type == DType::float64   ? 0x1p-52
+                       : type == DType::float32 ? 0x1p-23
+                       : type == DType::float16 ? 0x1p-10
+                                                : 0x1p-7;
+      EXPECT_LT(distance(rms_norm(x, last), reference(x, n, {}, {}, epsilon, false)), tolerance);
+    }
+}
+
+TEST(LayerNorm, ALargeMeanCostsNoDigitsOfTheVariance) {
+  AnyTensor x = (draw({4, 1000}, -1, 1, 9) + 4096.0).to(DType::float32);  // spaced by 2^-11, so sums of squares would have no digit
+  EXPECT_LT(distance(layer_norm(x, {1000}), reference(x, 1000, {}, {}, 1e-5, true)),
+            2e-3);  // two last places of the mean, over the deviation
+}
+
+TEST(LayerNorm, AnyLayout) {
+  AnyTensor x = draw({4, 5, 6}), w = draw({6}, 0.5, 2, 4), b = draw({12}, 0, 1, 5).slice(0, 0, 12, 2);
+  AnyTensor t = x.transpose(0, 1).contiguous().transpose(0, 1);
+  EXPECT_EQ(distance(layer_norm(t, {6}, w, b), layer_norm(x, {6}, w, b.contiguous())), 0);
+}
+
+TEST(LayerNorm, Gradients) {
+  for (const auto& [shape, last] : kShapes) {
+    if (shape.numel() > 200) continue;
+    AnyTensor x = draw(shape, -1, 3, 3).requires_grad_();
+    AnyTensor w = draw(last, 0.5, 2, 4).requires_grad_(), b = draw(last, -1, 1, 5).requires_grad_();
+    auto full = [&](const auto& in) { return layer_norm(in[0], last, in[1], in[2], 0.1); };
+    EXPECT_EQ(gradcheck(full, {x, w, b}), "") << to_string(shape);
+    EXPECT_EQ(gradcheck([&](const auto& in) { return layer_norm(in[0], last, {}, {}, 0.1); }, {x}), "");
+    EXPECT_EQ(gradcheck([&](const auto& in) { return layer_norm(x.detach(), last, in[0], in[1], 0.1); }, {w, b}), "");
+    EXPECT_EQ(gradcheck([&](const auto& in) { return layer_norm(x.detach(), last, {}, in[0], 0.1); }, {b}), "");
+    EXPECT_EQ(gradcheck([&](const auto& in) { return rms_norm(in[0], last, in[1], 0.1); }, {x, w}), "");
+    EXPECT_EQ(gradcheck([&](const auto& in) { return rms_norm(in[0], last, {}, 0.1); }, {x}), "");
+  }
+  AnyTensor x = draw({3, 5, 2}, -1, 3, 3).requires_grad_();  // seen transposed
+  EXPECT_EQ(gradcheck([&](const auto& in) { return layer_norm(in[0].transpose(0, 2), {5, 3}, {}, {}, 0.1); }, {x}), "");
+}
+
+TEST(LayerNorm, FusedBackwardIsTheComposedOne) {
+  // Rows enough for several stretches of the parameters' sums.
+  const std::pair<DType, double> types[] = {{DType::float32, 2e-5}, {DType::float16, 1e-2}, {DType::bfloat16, 8e-2}};
+  for (auto [type, tolerance] : types)
+    for (int64_t rows : {1, 17, 700})
+      for (bool center : {true, false}) {
+        AnyTensor x = draw({rows, 37}, -1, 1, 3).to(type), g = draw({rows, 37}, -1, 1, 6).to(type);
+        AnyTensor w = draw({37}, 0.5, 2, 4).to(type), b = draw({37}, -1, 1, 5).to(type);
+        auto gradients = [&](DType t, bool graph) {
+          AnyTensor xs = x.to(t).detach().requires_grad_(), ws = w.to(t).detach().requires_grad_(),
+                    bs = b.to(t).detach().requires_grad_();
+          AnyTensor y = center ? layer_norm(xs, {37}, ws, bs) : rms_norm(xs, {37}, ws, 1e-5) + bs;
+          return grad({y}, {xs, ws, bs}, {g.to(t)}, {.create_graph = graph});
+        };
+        std::vector<AnyTensor> fused = gradients(type, false), composed = gradients(DType::float64, true);
+        for (int k = 0; k < 3; ++k) EXPECT_LT(distance(fused[k], composed[k]), tolerance) << name(type) << rows << " input " << k;
+      }
+}
+
+TEST(LayerNorm, ParametersOfHalfTypesMayBeFloat) {
+  for (DType type : {DType::float16, DType::bfloat16}) {
+    AnyTensor x = draw({20, 33}, -1, 1, 3).to(type).requires_grad_();
+    AnyTensor w = draw({33}, 0.5, 2, 4, DType::float32).requires_grad_(), b = draw({33}, -1, 1, 5, DType::float32).requires_grad_();
+    AnyTensor y = layer_norm(x, {33}, w, b), v = draw({20, 33}, -1, 1, 6).to(type);
+    EXPECT_EQ(y.dtype(), type);
+    std::vector<AnyTensor> fused = grad({y}, {x, w, b}, {v}, {.retain_graph = true});
+    std::vector<AnyTensor> composed = grad({y}, {x, w, b}, {v}, {.create_graph = true});
+    for (int k = 0; k < 3; ++k) {
+      EXPECT_EQ(fused[k].dtype(), k ? DType::float32 : type);
+      EXPECT_EQ(composed[k].dtype(), k ? DType::float32 : type);
+      EXPECT_LT(distance(fused[k], composed[k]), type == DType::float16 ? 2e-2 : 0.15) << k;  // the composed one rounds at every op
+    }
+  }
+}
+
+TEST(LayerNorm, SameBitsForAnyNumberOfThreads) {
+  AnyTensor x = draw({3000, 65}, -1, 1, 3).to(DType::float32), g = draw({3000, 65}, -1, 1, 6).to(DType::float32);
+  auto gradients = [&] {
+    AnyTensor xs = x.detach().requires_grad_(), w = draw({65}, 0.5, 2, 4, DType::float32).requires_grad_();
+    return grad({layer_norm(xs, {65}, w)}, {xs, w}, {g});
+  };
+  std::vector<AnyTensor> before = gradients();
+  int threads = get_num_threads();
+  set_num_threads(threads == 1 ? 2 : 1);
+  std::vector<AnyTensor> after = gradients();
+  set_num_threads(threads);
+  for (int k = 0; k < 2; ++k) EXPECT_EQ(distance(before[k], after[k]), 0);
+}
+
+TEST(LayerNorm, ErrorsNameTheOp) {
+  AnyTensor x = draw({2, 3, 4});
+  EXPECT_EQ(message_of<ShapeError>([&] { layer_norm(x, {3}); }),
+            "layer_norm: x has shape [2, 3, 4], which does not end in normalized_shape [3]");
+  EXPECT_EQ(message_of<ShapeError>([&] { layer_norm(x, {4}, draw({3})); }), "layer_norm: weight has shape [3], not [4]");
+  EXPECT_EQ(message_of<ShapeError>([&] { rms_norm(x, {}); }),
+            "rms_norm: normalized_shape is empty; name at least the last size of x");
+  EXPECT_EQ(message_of<DTypeError>([&] { layer_norm(x, {4}, {}, draw({4}, 0, 1, 1, DType::float32)); }),
+            "layer_norm: bias is float32 for a tensor of float64; cast one with to()");
+  EXPECT_EQ(message_of<DTypeError>([&] { rms_norm(x.to(DType::int32), {4}); }),
+            "rms_norm: needs a floating point tensor, got int32; cast with to<float>()");
+}
