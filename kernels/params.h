@@ -4,6 +4,7 @@
 
 #include "gradus/core/scalar.h"
 #include "kernels/array.h"
+#include "kernels/update.h"
 
 namespace gradus {
 

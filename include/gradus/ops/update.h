@@ -1,0 +1,50 @@
+// Steps of optimizers: one fused pass over a parameter, its gradient and its states; the work of many parameters is shared among
+// threads at once. Optimizers are written with it (gradus/optim/); an own one can be too.
+#pragma once
+#include <initializer_list>
+#include <memory>
+
+#include "gradus/core/any_tensor.h"
+
+namespace gradus {
+
+/// The rates of each rule, under the names that its row in updates.def gives them.
+namespace update {
+#define GRADUS_LIST(...) __VA_ARGS__
+#define GRADUS_UPDATE_STATELESS(name, rates, ...) \
+  struct name {                                   \
+    double GRADUS_LIST rates;                     \
+  };
+#define GRADUS_UPDATE(name, states, rates, ...) GRADUS_UPDATE_STATELESS(name, rates)
+#include "gradus/ops/updates.def"
+#undef GRADUS_LIST
+}  // namespace update
+
+/// Steps that are taken together. add() for each parameter, then run(). Kept from step to step, it allocates nothing.
+class Updates {
+ public:
+  Updates();
+  ~Updates();
+  Updates(Updates&&) noexcept;
+  Updates& operator=(Updates&&) noexcept;
+
+  /// The states are of the type that the parameter accumulates in (state_like makes them). Throws ShapeError, DTypeError or DeviceError
+  /// where gradient or states do not fit the parameter.
+#define GRADUS_ADD(name)                                                                                                          \
+  void add(const AnyTensor& parameter, const AnyTensor& gradient, std::initializer_list<AnyTensor> states, const update::name& rates);
+#define GRADUS_UPDATE_STATELESS(name, ...) GRADUS_ADD(name)
+#define GRADUS_UPDATE(name, ...) GRADUS_ADD(name)
+#include "gradus/ops/updates.def"
+#undef GRADUS_ADD
+  /// Takes the steps, writes the parameters (their versions move on) and states, and forgets the list.
+  void run();
+
+ private:
+  struct List;
+  std::unique_ptr<List> list_;
+};
+
+/// A state for a parameter: its shape and layout, in the type that it accumulates in.
+AnyTensor state_like(const AnyTensor& parameter, double value = 0);
+
+}  // namespace gradus

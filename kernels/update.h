@@ -1,0 +1,28 @@
+// One optimizer's step for one parameter, as every backend's kernel takes it. The formulas are the rows of updates.def.
+#pragma once
+#include <cstdint>
+
+#include "gradus/core/dtype.h"
+
+namespace gradus {
+
+enum class UpdateRule : uint8_t {
+#define GRADUS_UPDATE_STATELESS(name, ...) name,
+#define GRADUS_UPDATE(name, ...) name,
+#include "gradus/ops/updates.def"
+};
+inline constexpr int kMaxStates = 3, kMaxRates = 10;
+
+/// All arrays have `count` elements in one and the same order, without gaps. The gradient has the parameter's dtype, states have the
+/// type that it accumulates in.
+struct Update {
+  UpdateRule rule{};
+  DType dtype{};
+  int64_t count = 0;
+  void* parameter = nullptr;
+  const void* gradient = nullptr;
+  void* state[kMaxStates] = {};
+  double rates[kMaxRates] = {};  // in the order of the row
+};
+
+}  // namespace gradus

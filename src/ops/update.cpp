@@ -1,0 +1,103 @@
+#include "gradus/ops/update.h"
+
+#include <vector>
+
+#include "gradus/ops/create.h"
+#include "gradus/ops/elementwise.h"
+#include "src/ops/op.h"
+
+namespace gradus {
+
+struct Updates::List {
+  std::vector<Update> steps;
+  std::vector<AnyTensor> held;  // keeps what the steps point to
+  std::vector<AnyTensor> parameters;
+};
+
+Updates::Updates() : list_(std::make_unique<List>()) {}
+Updates::~Updates() = default;
+Updates::Updates(Updates&&) noexcept = default;
+Updates& Updates::operator=(Updates&&) noexcept = default;
+
+namespace {
+
+DType accumulates_in(DType t) { return is_half(t) ? DType::float32 : t; }
+
+bool same_order(const AnyTensor& a, const AnyTensor& b) {
+  return (a.is_contiguous() && b.is_contiguous()) || (b.impl()->dense && a.stride() == b.stride());
+}
+
+Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const AnyTensor& g, std::initializer_list<AnyTensor> states,
+               const double* rates, size_t rate_count, std::vector<AnyTensor>& held) {
+  check_float(name, p);
+  check_same(name, p, g);
+  if (!(p.shape() == g.shape())) fail<ShapeError>(name, ": the parameter has shape ", p.shape(), ", its gradient ", g.shape());
+  if (!p.impl()->dense) fail<ShapeError>(name, ": a parameter of shape ", p.shape(), " with gaps in memory; make it contiguous()");
+  Update u;
+  u.rule = rule, u.dtype = p.dtype(), u.count = p.numel(), u.parameter = p.raw_data();
+  AnyTensor gradient = g;
+  if (!same_order(p, g)) {
+    gradient = empty_like(p);
+    gradient.copy_(g);
+  }
+  u.gradient = gradient.raw_data();
+  held.push_back(std::move(gradient));
+  int k = 0;
+  for (const AnyTensor& s : states) {
+    check_dtype(name, "a state", s, accumulates_in(p.dtype()));
+    if (s.device() != p.device()) fail<DeviceError>(name, ": the parameter is on ", p.device(), ", a state on ", s.device());
+    if (!(s.shape() == p.shape()) || !same_order(p, s))
+      fail<ShapeError>(name, ": a state of shape ", s.shape(), " does not lie in memory as the parameter of shape ", p.shape());
+    u.state[k++] = s.raw_data();
+    held.push_back(s);
+  }
+  for (size_t i = 0; i < rate_count; ++i) u.rates[i] = rates[i];
+  return u;
+}
+
+}  // namespace
+
+// The kernel counts on as many states as its rule has: the row says how many, and a call with another number is refused.
+#define GRADUS_LIST(...) __VA_ARGS__
+#define GRADUS_ADD(name, count)                                                                                      \
+  void Updates::add(const AnyTensor& p, const AnyTensor& g, std::initializer_list<AnyTensor> states, const update::name& rates) { \
+    constexpr size_t kRates = sizeof rates / sizeof(double);                                                         \
+    if (states.size() != (count))                                                                                    \
+      fail<ValueError>(#name, ": needs ", size_t(count), " states, got ", states.size());                            \
+    NoGrad no_grad;                                                                                                  \
+    double values[kRates];                                                                                           \
+    __builtin_memcpy(values, &rates, sizeof rates);                                                                  \
+    list_->steps.push_back(step_of(#name, UpdateRule::name, p, g, states, values, kRates, list_->held));             \
+    list_->parameters.push_back(p);                                                                                  \
+  }
+#define GRADUS_UPDATE_STATELESS(name, ...) GRADUS_ADD(name, 0u)
+#define GRADUS_UPDATE(name, states, ...)  \
+  namespace {                             \
+  struct name##_states {                  \
+    char GRADUS_LIST states;              \
+  };                                      \
+  }                                       \
+  GRADUS_ADD(name, sizeof(name##_states))
+#include "gradus/ops/updates.def"
+
+void Updates::run() {
+  List& list = *list_;
+  // One call per device; nearly always there is one.
+  for (size_t begin = 0; begin < list.steps.size();) {
+    size_t end = begin + 1;
+    while (end < list.steps.size() && list.parameters[end].device() == list.parameters[begin].device()) ++end;
+    kernel("update", &KernelTable::update, list.parameters[begin])(&list.steps[begin], int64_t(end - begin));
+    begin = end;
+  }
+  NoGrad no_grad;
+  for (AnyTensor& p : list.parameters) written_in_place(p);
+  list.steps.clear(), list.held.clear(), list.parameters.clear();
+}
+
+AnyTensor state_like(const AnyTensor& parameter, double value) {
+  check_float("state_like", parameter);
+  AnyTensor s = empty_like(parameter, accumulates_in(parameter.dtype()));
+  return s.fill_(value);
+}
+
+}  // namespace gradus
