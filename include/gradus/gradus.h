@@ -2,6 +2,7 @@
 #pragma once
 #include "gradus/autograd/autograd.h"
 #include "gradus/core/compare.h"
+#include "gradus/core/named_tensor.h"
 #include "gradus/core/print.h"
 #include "gradus/core/random.h"
 #include "gradus/core/tensor.h"
@@ -29,4 +30,6 @@
 #include "gradus/ops/random.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/softmax.h"
+#include "gradus/ops/update.h"
 #include "gradus/ops/view.h"
+#include "gradus/optim/optim.h"

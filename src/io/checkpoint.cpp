@@ -21,4 +21,17 @@ nn::Module::Unmatched load(nn::Module& module, const std::string& path, const Lo
   }
 }
 
+void save(const optim::Optimizer& optimizer, const std::string& path, const Metadata& metadata) {
+  save_tensors(optimizer.state(), path, metadata);
+}
+
+void load(optim::Optimizer& optimizer, const std::string& path) {
+  NamedTensors state = load_tensors(path);
+  try {
+    optimizer.load_state(state);
+  } catch (const Error& e) {
+    fail<IoError>(path, ": ", e.what());
+  }
+}
+
 }  // namespace gradus

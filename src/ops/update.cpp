@@ -59,24 +59,23 @@ Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const AnyT
 
 // The kernel counts on as many states as its rule has: the row says how many, and a call with another number is refused.
 #define GRADUS_LIST(...) __VA_ARGS__
-#define GRADUS_ADD(name, count)                                                                                      \
+#define GRADUS_ADD(name, count)                                                                                                   \
   void Updates::add(const AnyTensor& p, const AnyTensor& g, std::initializer_list<AnyTensor> states, const update::name& rates) { \
-    constexpr size_t kRates = sizeof rates / sizeof(double);                                                         \
-    if (states.size() != (count))                                                                                    \
-      fail<ValueError>(#name, ": needs ", size_t(count), " states, got ", states.size());                            \
-    NoGrad no_grad;                                                                                                  \
-    double values[kRates];                                                                                           \
-    __builtin_memcpy(values, &rates, sizeof rates);                                                                  \
-    list_->steps.push_back(step_of(#name, UpdateRule::name, p, g, states, values, kRates, list_->held));             \
-    list_->parameters.push_back(p);                                                                                  \
+    constexpr size_t kRates = sizeof rates / sizeof(double);                                                                      \
+    if (states.size() != (count)) fail<ValueError>(#name, ": needs ", size_t(count), " states, got ", states.size());             \
+    NoGrad no_grad;                                                                                                               \
+    double values[kRates];                                                                                                        \
+    __builtin_memcpy(values, &rates, sizeof rates);                                                                               \
+    list_->steps.push_back(step_of(#name, UpdateRule::name, p, g, states, values, kRates, list_->held));                          \
+    list_->parameters.push_back(p);                                                                                               \
   }
 #define GRADUS_UPDATE_STATELESS(name, ...) GRADUS_ADD(name, 0u)
-#define GRADUS_UPDATE(name, states, ...)  \
-  namespace {                             \
-  struct name##_states {                  \
-    char GRADUS_LIST states;              \
-  };                                      \
-  }                                       \
+#define GRADUS_UPDATE(name, states, ...) \
+  namespace {                            \
+  struct name##_states {                 \
+    char GRADUS_LIST states;             \
+  };                                     \
+  }                                      \
   GRADUS_ADD(name, sizeof(name##_states))
 #include "gradus/ops/updates.def"
 

@@ -31,13 +31,13 @@ std::span<const char* const> adam_states(bool amsgrad) { return {kStates, amsgra
 
 }  // namespace
 
-#define GRADUS_CHECK(Name)                                                                 \
-  void Name::check() const {                                                               \
-    for (const auto& o : options_) {                                                       \
-      check_rate("lr", o.lr), check_rate("eps", o.eps);                                    \
+#define GRADUS_CHECK(Name)                                                                        \
+  void Name::check() const {                                                                      \
+    for (const auto& o : options_) {                                                              \
+      check_rate("lr", o.lr), check_rate("eps", o.eps);                                           \
       check_rate("betas.first", o.betas.first, 1), check_rate("betas.second", o.betas.second, 1); \
-      check_rate("weight_decay", o.weight_decay);                                          \
-    }                                                                                      \
+      check_rate("weight_decay", o.weight_decay);                                                 \
+    }                                                                                             \
   }
 GRADUS_CHECK(Adam)
 GRADUS_CHECK(AdamW)

@@ -1,8 +1,10 @@
 #include "gradus/optim/clip.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "gradus/autograd/mode.h"
+#include "gradus/core/tensor.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/reduce.h"
 
@@ -18,7 +20,8 @@ std::vector<AnyTensor> gradients_of(const std::vector<AnyTensor>& parameters) {
 
 double clip_grad_norm_(const std::vector<AnyTensor>& parameters, double max_norm, const ClipOptions& o) {
   if (!(max_norm >= 0)) throw ValueError("clip_grad_norm_: max_norm is " + std::to_string(max_norm));
-  if (!(o.norm_type > 0)) throw ValueError("clip_grad_norm_: norm_type is " + std::to_string(o.norm_type) + "; it must be positive");
+  if (!(o.norm_type > 0))
+    throw ValueError("clip_grad_norm_: norm_type is " + std::to_string(o.norm_type) + "; it must be positive");
   NoGrad no_grad;
   std::vector<AnyTensor> gradients = gradients_of(parameters);
   double total = 0;
@@ -27,7 +30,7 @@ double clip_grad_norm_(const std::vector<AnyTensor>& parameters, double max_norm
     if (g.numel() == 0) continue;
     AnyTensor x = is_half(g.dtype()) ? to(g, DType::float32) : g;
     if (largest)
-      total = std::fmax(total, max(abs(x)).item());
+      for (double v : Tensor<double>(x.to(DType::float64)).vector()) total = std::isnan(v) ? v : std::max(total, std::abs(v));
     else
       total += o.norm_type == 2 ? sum(square(x)).item() : sum(pow(abs(x), o.norm_type)).item();
   }

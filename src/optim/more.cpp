@@ -21,8 +21,7 @@ void ASGD::update(size_t group, Slot& slot, const AnyTensor& g) {
   double mu = 1 / std::fmax(1, before - o.t0);
   updates_.add(
       slot.parameter, g, {slot.state[0]},
-      update::asgd{
-          .sign = o.maximize ? -1.0 : 1.0, .decay = o.weight_decay, .shrink = 1 - o.lambd * eta, .mix = mu, .lr = eta});
+      update::asgd{.sign = o.maximize ? -1.0 : 1.0, .decay = o.weight_decay, .shrink = 1 - o.lambd * eta, .mix = mu, .lr = eta});
 }
 
 void Rprop::check() const {
@@ -40,12 +39,10 @@ Optimizer::Names Rprop::state_names(size_t) const {
 }
 void Rprop::update(size_t group, Slot& slot, const AnyTensor& g) {
   const RpropOptions& o = options_[group];
-  updates_.add(slot.parameter, g, {slot.state[0], slot.state[1]},
-               update::rprop{.sign = o.maximize ? -1.0 : 1.0,
-                             .up = o.eta_plus,
-                             .down = o.eta_minus,
-                             .least = o.step_min,
-                             .most = o.step_max});
+  updates_.add(
+      slot.parameter, g, {slot.state[0], slot.state[1]},
+      update::rprop{
+          .sign = o.maximize ? -1.0 : 1.0, .up = o.eta_plus, .down = o.eta_minus, .least = o.step_min, .most = o.step_max});
 }
 
 void Lion::check() const {

@@ -16,7 +16,8 @@ Optimizer::Optimizer(const char* name, std::vector<std::vector<AnyTensor>> group
     for (const AnyTensor& p : group) {
       std::string which = "parameter " + std::to_string(count++);
       if (!p.defined()) refuse(which + " is undefined");
-      if (!is_float(p.dtype())) throw DTypeError(name_ + (": " + which) + " is " + gradus::name(p.dtype()) + ", not floating point");
+      if (!is_float(p.dtype()))
+        throw DTypeError(name_ + (": " + which) + " is " + gradus::name(p.dtype()) + ", not floating point");
       if (!p.is_leaf()) throw GraphError(name_ + (": " + which) + " was made by an op; only leaves can be optimized");
       if (!seen.insert(p.impl()).second) refuse(which + " is given twice");
       slots_.back().emplace_back().parameter = p;
@@ -43,7 +44,8 @@ void Optimizer::prepare(size_t group, Slot& slot) {
       s = state_like(p, initial(group, k));
       continue;
     }
-    bool fits = s.stride() == p.stride() && s.device() == p.device() && (is_half(p.dtype()) || s.dtype() == p.dtype());
+    DType wanted = is_half(p.dtype()) ? DType::float32 : p.dtype();
+    bool fits = s.dtype() == wanted && s.device() == p.device() && s.stride() == p.stride();
     if (fits) continue;
     AnyTensor fresh = state_like(p);
     fresh.copy_(s.to(p.device()));
@@ -154,8 +156,8 @@ void Optimizer::load_state(const NamedTensors& state) {
 void Optimizer::refuse(const std::string& what) const { throw ValueError(name_ + (": " + what)); }
 void Optimizer::check_rate(const char* what, double value, double below) const {
   if (!(value >= 0 && value < below))
-    refuse(std::string(what) + " is " + std::to_string(value) + (below < 1e300 ? "; it must be at least 0 and below " + std::to_string(below)
-                                                                               : "; it must be 0 or more"));
+    refuse(std::string(what) + " is " + std::to_string(value) +
+           (below < 1e300 ? "; it must be at least 0 and below " + std::to_string(below) : "; it must be 0 or more"));
 }
 
 }  // namespace gradus::optim

@@ -61,13 +61,10 @@ Optimizer::Names Adadelta::state_names(size_t) const {
 }
 void Adadelta::update(size_t group, Slot& slot, const AnyTensor& g) {
   const AdadeltaOptions& o = options_[group];
-  updates_.add(slot.parameter, g, {slot.state[0], slot.state[1]},
-               update::adadelta{.sign = o.maximize ? -1.0 : 1.0,
-                                .decay = o.weight_decay,
-                                .keep = o.rho,
-                                .mix = 1 - o.rho,
-                                .eps = o.eps,
-                                .lr = o.lr});
+  updates_.add(
+      slot.parameter, g, {slot.state[0], slot.state[1]},
+      update::adadelta{
+          .sign = o.maximize ? -1.0 : 1.0, .decay = o.weight_decay, .keep = o.rho, .mix = 1 - o.rho, .eps = o.eps, .lr = o.lr});
 }
 
 }  // namespace gradus::optim

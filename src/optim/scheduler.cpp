@@ -40,13 +40,15 @@ Schedule MultiStepLR::checked(const MultiStepLROptions& o) {
   };
 }
 Schedule ConstantLR::checked(const ConstantLROptions& o) {
-  if (!(o.factor >= 0 && o.factor <= 1)) refuse("ConstantLR", "factor is " + std::to_string(o.factor) + "; it must be between 0 and 1");
+  if (!(o.factor >= 0 && o.factor <= 1))
+    refuse("ConstantLR", "factor is " + std::to_string(o.factor) + "; it must be between 0 and 1");
   return [o](int64_t t, double base) { return t < o.total_iters ? base * o.factor : base; };
 }
 Schedule LinearLR::checked(const LinearLROptions& o) {
   check_positive("LinearLR", "total_iters", o.total_iters);
   if (!(o.start_factor > 0 && o.start_factor <= 1 && o.end_factor >= 0 && o.end_factor <= 1))
-    refuse("LinearLR", "factors " + std::to_string(o.start_factor) + " and " + std::to_string(o.end_factor) + " must be between 0 and 1");
+    refuse("LinearLR",
+           "factors " + std::to_string(o.start_factor) + " and " + std::to_string(o.end_factor) + " must be between 0 and 1");
   return [o](int64_t t, double base) {
     double part = double(std::min(t, o.total_iters)) / double(o.total_iters);
     return base * (o.start_factor + (o.end_factor - o.start_factor) * part);
@@ -91,7 +93,8 @@ Schedule CyclicLR::checked(const CyclicLROptions& o) {
 
 OneCycleLR::OneCycleLR(Optimizer& optimizer, const OneCycleLROptions& o) : Scheduler(optimizer, nullptr), options_(o) {
   check_positive("OneCycleLR", "total_steps", o.total_steps);
-  if (!(o.pct_start >= 0 && o.pct_start <= 1)) refuse("OneCycleLR", "pct_start is " + std::to_string(o.pct_start) + ", not between 0 and 1");
+  if (!(o.pct_start >= 0 && o.pct_start <= 1))
+    refuse("OneCycleLR", "pct_start is " + std::to_string(o.pct_start) + ", not between 0 and 1");
   for (size_t g = 0; g < optimizer.group_count() && o.cycle_momentum; ++g)
     if (!optimizer.momentum(g)) refuse("OneCycleLR", "the optimizer has no momentum; pass .cycle_momentum = false");
   OneCycleLR::apply();
@@ -137,7 +140,8 @@ SequentialLR::SequentialLR(Optimizer& optimizer, std::vector<Stage> stages)
 
 ReduceLROnPlateau::ReduceLROnPlateau(Optimizer& optimizer, const ReduceLROnPlateauOptions& o)
     : optimizer_(optimizer), options_(o), best_(o.maximize ? -HUGE_VAL : HUGE_VAL) {
-  if (!(o.factor > 0 && o.factor < 1)) refuse("ReduceLROnPlateau", "factor is " + std::to_string(o.factor) + ", not between 0 and 1");
+  if (!(o.factor > 0 && o.factor < 1))
+    refuse("ReduceLROnPlateau", "factor is " + std::to_string(o.factor) + ", not between 0 and 1");
 }
 void ReduceLROnPlateau::step(double metric) {
   const ReduceLROnPlateauOptions& o = options_;

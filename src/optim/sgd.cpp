@@ -15,8 +15,7 @@ Optimizer::Names SGD::state_names(size_t group) const {
 void SGD::update(size_t group, Slot& slot, const AnyTensor& g) {
   const SGDOptions& o = options_[group];
   double sign = o.maximize ? -1 : 1;
-  if (o.momentum == 0)
-    return updates_.add(slot.parameter, g, {}, update::sgd{.sign = sign, .decay = o.weight_decay, .lr = o.lr});
+  if (o.momentum == 0) return updates_.add(slot.parameter, g, {}, update::sgd{.sign = sign, .decay = o.weight_decay, .lr = o.lr});
   bool first = slot.steps == 1;  // the velocity begins as the whole gradient
   updates_.add(slot.parameter, g, {slot.state[0]},
                update::momentum{.sign = sign,

@@ -1,6 +1,4 @@
 // Modules as values: names, copies, moves, modes, dtypes, what is left out of a list.
-#include <thread>
-
 #include "tests/check.h"
 
 namespace gradus {
@@ -265,25 +263,6 @@ TEST(Module, ApplyGoesFromLeavesToRoot) {
   std::vector<std::string> order;
   net.apply([&](nn::Module& m) { order.push_back(nn::type_name(m)); });
   EXPECT_EQ(order, (std::vector<std::string>{"Dense", "Dense", "Counter", "Net"}));
-}
-
-TEST(Module, SeveralThreadsMayRunForward) {
-  Net net;
-  net.eval();
-  Tensor<bfloat16> x = Tensor<float>(drawn({5, 3}, 3)).to<bfloat16>();
-  auto run = [&](Dense& dense) {
-    NoGrad no_grad;
-    return values(dense(x));
-  };
-  std::vector<double> expected = run(net.fc1);
-  std::vector<std::thread> threads;
-  std::atomic<int> wrong{0};
-  for (int t = 0; t < 4; ++t)
-    threads.emplace_back([&] {
-      for (int i = 0; i < 200; ++i) wrong += run(net.fc1) != expected;
-    });
-  for (auto& t : threads) t.join();
-  EXPECT_EQ(wrong, 0);
 }
 
 // Lists of members.

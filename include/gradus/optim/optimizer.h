@@ -47,9 +47,9 @@ class Optimizer {
   /// A parameter and what belongs to it.
   struct Slot {
     AnyTensor parameter;
-    int64_t steps = 0;             // taken with this parameter
-    double number = 0;             // whatever an optimizer counts besides; saved as number_name()
-    AnyTensor state[kMaxStates];   // made at the first step
+    int64_t steps = 0;            // taken with this parameter
+    double number = 0;            // whatever an optimizer counts besides; saved as number_name()
+    AnyTensor state[kMaxStates];  // made at the first step
   };
   Optimizer(const char* name, std::vector<std::vector<AnyTensor>> groups);
   /// Adds the step of one parameter to updates_; its state is there, slot.steps counts this step already.
@@ -61,7 +61,7 @@ class Optimizer {
   virtual const char* number_name() const { return nullptr; }
   virtual double initial_number() const { return 0; }
   virtual double& learning_rate(size_t group) = 0;
-  [[noreturn]] void refuse(const std::string& what) const;  // ValueError, with the optimizer's name
+  [[noreturn]] void refuse(const std::string& what) const;                      // ValueError, with the optimizer's name
   void check_rate(const char* what, double value, double below = 1e300) const;  // [0, below)
 
   Updates updates_;
@@ -109,18 +109,17 @@ struct Betas {
 };
 
 /// Declares an optimizer's constructors and what it overrides; Name##Options are its options.
-#define GRADUS_OPTIMIZER(Name)                                                      \
-  explicit Name(std::vector<AnyTensor> parameters, const Name##Options& o = {})     \
-      : OptimizerWith(#Name, std::move(parameters), o) {                            \
-    check();                                                                        \
-  }                                                                                 \
-  explicit Name(const std::vector<Group>& groups) : OptimizerWith(#Name, groups) { check(); } \
-                                                                                    \
- protected:                                                                         \
-  void update(size_t group, Slot& slot, const AnyTensor& gradient) override;        \
-  Names state_names(size_t group) const override;                \
-                                                                                    \
- private:                                                                           \
+#define GRADUS_OPTIMIZER(Name)                                                                                                     \
+  explicit Name(std::vector<AnyTensor> parameters, const Name##Options& o = {}) : OptimizerWith(#Name, std::move(parameters), o) { \
+    check();                                                                                                                       \
+  }                                                                                                                                \
+  explicit Name(const std::vector<Group>& groups) : OptimizerWith(#Name, groups) { check(); }                                      \
+                                                                                                                                   \
+ protected:                                                                                                                        \
+  void update(size_t group, Slot& slot, const AnyTensor& gradient) override;                                                       \
+  Names state_names(size_t group) const override;                                                                                  \
+                                                                                                                                   \
+ private:                                                                                                                          \
   void check() const;
 
 }  // namespace gradus::optim

@@ -155,9 +155,9 @@ struct ReduceLROnPlateauOptions {
   bool maximize = false;  // better is larger
   double factor = 0.1;
   int64_t patience = 10;
-  double threshold = 1e-4;          // what counts as better
-  bool relative_threshold = true;   // threshold times the best, or threshold itself
-  int64_t cooldown = 0;             // steps after a reduction that are not judged
+  double threshold = 1e-4;         // what counts as better
+  bool relative_threshold = true;  // threshold times the best, or threshold itself
+  int64_t cooldown = 0;            // steps after a reduction that are not judged
   double min_lr = 0;
   double eps = 1e-8;  // smaller changes of the rate are not made
 };

@@ -15,29 +15,29 @@ constexpr int64_t kBlock = 4096;
 
 // Rows as types: `adam_rule::step(p, g, states, rates)` on any kind of number.
 #define GRADUS_LIST(...) __VA_ARGS__
-#define GRADUS_COUNT(names)                          \
-  [] {                                               \
-    struct Named {                                   \
-      char GRADUS_LIST names;                        \
-    };                                               \
-    return int(sizeof(Named));                       \
+#define GRADUS_COUNT(names)    \
+  [] {                         \
+    struct Named {             \
+      char GRADUS_LIST names;  \
+    };                         \
+    return int(sizeof(Named)); \
   }()
-#define GRADUS_UPDATE_STATELESS(name, rates, ...)                                                               \
-  struct name##_rule {                                                                                          \
-    static constexpr int kStates = 0, kRates = GRADUS_COUNT(rates);                                             \
-    template <class N> GRADUS_FN static void step(N& p, N g, N*, const N (&rate)[kRates]) {                     \
-      const auto& [GRADUS_LIST rates] = rate;                                                                   \
-      __VA_ARGS__;                                                                                              \
-    }                                                                                                           \
+#define GRADUS_UPDATE_STATELESS(name, rates, ...)                                           \
+  struct name##_rule {                                                                      \
+    static constexpr int kStates = 0, kRates = GRADUS_COUNT(rates);                         \
+    template <class N> GRADUS_FN static void step(N& p, N g, N*, const N (&rate)[kRates]) { \
+      const auto& [GRADUS_LIST rates] = rate;                                               \
+      __VA_ARGS__;                                                                          \
+    }                                                                                       \
   };
-#define GRADUS_UPDATE(name, states, rates, ...)                                                                 \
-  struct name##_rule {                                                                                          \
-    static constexpr int kStates = GRADUS_COUNT(states), kRates = GRADUS_COUNT(rates);                          \
-    template <class N> GRADUS_FN static void step(N& p, N g, N (&state)[kStates], const N (&rate)[kRates]) {    \
-      auto& [GRADUS_LIST states] = state;                                                                       \
-      const auto& [GRADUS_LIST rates] = rate;                                                                   \
-      __VA_ARGS__;                                                                                              \
-    }                                                                                                           \
+#define GRADUS_UPDATE(name, states, rates, ...)                                                              \
+  struct name##_rule {                                                                                       \
+    static constexpr int kStates = GRADUS_COUNT(states), kRates = GRADUS_COUNT(rates);                       \
+    template <class N> GRADUS_FN static void step(N& p, N g, N (&state)[kStates], const N (&rate)[kRates]) { \
+      auto& [GRADUS_LIST states] = state;                                                                    \
+      const auto& [GRADUS_LIST rates] = rate;                                                                \
+      __VA_ARGS__;                                                                                           \
+    }                                                                                                        \
   };
 #include "gradus/ops/updates.def"
 
@@ -81,7 +81,8 @@ template <class Rule> Part* part_of(DType t) {
 Part* part_of(const Update& u) {
   switch (u.rule) {
 #define GRADUS_UPDATE_STATELESS(name, ...) \
-  case UpdateRule::name: return part_of<name##_rule>(u.dtype);
+  case UpdateRule::name:                   \
+    return part_of<name##_rule>(u.dtype);
 #define GRADUS_UPDATE(name, ...) GRADUS_UPDATE_STATELESS(name)
 #include "gradus/ops/updates.def"
   }
@@ -100,7 +101,7 @@ void update(const Update* list, int64_t count) {
     for (const Update* u = list; first < end; first += blocks_of(*u++)) {
       int64_t from = (begin > first ? begin - first : 0) * kBlock, to = (end - first) * kBlock;
       if (to > u->count) to = u->count;
-      if (from < to) part_of(*u)(*u, from, to - from);
+      if (from < to) part_of (*u)(*u, from, to - from);
     }
   });
 }
