@@ -26,6 +26,11 @@ struct Draw {
   uint64_t seed, offset;
 };
 
+/// What becomes of a value that is put where there is one already.
+enum class ScatterMode : uint8_t { assign, add, multiply, maximum, minimum };
+/// Which indices an axis of n takes: 0 .. n - 1, or also -n .. -1, which count from the end.
+enum class IndexRange : uint8_t { forward, both_ways };
+
 enum class Interpolation : uint8_t { nearest, bilinear };
 
 struct InterpolateParams {

@@ -24,6 +24,8 @@
 #include "gradus/ops/conv.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
+#include "gradus/ops/gather.h"
+#include "gradus/ops/index.h"
 #include "gradus/ops/linalg.h"
 #include "gradus/ops/matmul.h"
 #include "gradus/ops/norm.h"
