@@ -43,4 +43,20 @@ inline void print(const char* name, double value, const char* unit) {
   std::fflush(stdout);
 }
 
+/// Times single steps, after a warm-up, for at least half a dozen seconds and fifteen steps; prints the median and the peak memory.
+template <class Step> void train(const char* name, Step step) {
+  double start = now();
+  step();
+  for (int i = 0; i < 50 && now() - start < 2; ++i) step();
+  std::vector<double> times;
+  for (double end = now() + 5; now() < end || times.size() < 15;) {
+    start = now();
+    step();
+    times.push_back(now() - start);
+  }
+  print(name, median(times) * 1e3, "ms");
+  std::printf("{\"case\": \"%s_memory\", \"value\": %.1f, \"unit\": \"MB\"}\n", name, peak_memory());
+  std::fflush(stdout);
+}
+
 }  // namespace bench
