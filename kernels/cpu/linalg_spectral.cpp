@@ -6,6 +6,13 @@
 #include "kernels/table.h"
 
 namespace gradus::cpu {
+namespace {
+
+// Float matrices are taken apart in double: these templates are the slowest to compile of all, and one instantiation serves both.
+using Solver = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>;
+using Svd = Eigen::BDCSVD<Eigen::MatrixXd>;
+
+}  // namespace
 
 void linalg_eigh(const Array& w, const Array& v, const Array& info, const Array& a) {
   int64_t n = a.size(-1);
@@ -13,11 +20,11 @@ void linalg_eigh(const Array& w, const Array& v, const Array& info, const Array&
     for_each_matrix(batch_of(a, 2), n * n * n * 9, [&](int64_t i) {
       info.as<int32_t>()[i] = 0;
       if (n == 0) return;
-      using Solver = Eigen::SelfAdjointEigenSolver<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>>;
-      Solver solver(matrix<T>(a, i), v ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly);  // reads the lower triangle
+      // Reads the lower triangle.
+      Solver solver(matrix<T>(a, i).template cast<double>(), v ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly);
       if (solver.info() != Eigen::Success) info.as<int32_t>()[i] = 1;
-      vector<T>(w, i) = solver.eigenvalues();
-      if (v) matrix<T>(v, i) = solver.eigenvectors();
+      vector<T>(w, i) = solver.eigenvalues().template cast<T>();
+      if (v) matrix<T>(v, i) = solver.eigenvectors().template cast<T>();
     });
   });
 }
@@ -33,13 +40,15 @@ void linalg_svd(const Array& u, const Array& s, const Array& vh, const Array& in
         return;
       }
       unsigned options = !u ? 0 : full ? Eigen::ComputeFullU | Eigen::ComputeFullV : Eigen::ComputeThinU | Eigen::ComputeThinV;
-      Eigen::BDCSVD<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>> svd(matrix<T>(a, i), options);
+      Svd svd(matrix<T>(a, i).template cast<double>(), options);
       if (svd.info() != Eigen::Success) {
         info.as<int32_t>()[i] = 1;
         return;
       }
-      vector<T>(s, i) = svd.singularValues();
-      if (u) matrix<T>(u, i) = svd.matrixU(), matrix<T>(vh, i) = svd.matrixV().transpose();
+      vector<T>(s, i) = svd.singularValues().template cast<T>();
+      if (!u) return;
+      matrix<T>(u, i) = svd.matrixU().template cast<T>();
+      matrix<T>(vh, i) = svd.matrixV().transpose().template cast<T>();
     });
   });
 }
