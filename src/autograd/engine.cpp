@@ -127,6 +127,7 @@ class Engine {
     for (Ref<Node>& leaf : waiting_)  // those whose last consumers never ran
       if (leaf->pending) finish(static_cast<Leaf&>(*leaf));
     waiting_.clear();
+    if (options_.wanted) finish_wanted();
   }
 
  private:
@@ -142,7 +143,8 @@ class Engine {
   void arrive(Ref<Node>& edge, uint32_t slot, AnyTensor&& g, bool keep) {
     Node& node = *edge;
     if (!(g.shape() == shape(node, slot))) g = sum_to(g, shape(node, slot));
-    if (node.is_leaf() && !options_.wanted) {
+    if (node.is_leaf() && options_.wanted) return gather_wanted(node, std::move(g));
+    if (node.is_leaf()) {
       auto& leaf = static_cast<Leaf&>(node);
       if (!leaf.counted) return node.backward(g, nullptr, options_.create_graph);
       if (leaf.pending)
@@ -160,6 +162,29 @@ class Engine {
     node.queued = true;
     heap_.push_back(keep ? edge : std::move(edge));
     std::push_heap(heap_.begin(), heap_.end(), deeper_last);
+  }
+
+  /// For grad(): a leaf may stand in graphs of several threads, so its share of this walk is gathered here and not at the leaf.
+  void gather_wanted(Node& leaf, AnyTensor&& g) {
+    for (Wanted& w : *options_.wanted) {
+      if (w.node != &leaf) continue;
+      if (w.grad)
+        gather(w.grad, std::move(g), options_.create_graph);
+      else
+        w.grad = std::move(g);
+      return;
+    }
+  }
+  /// At the end: hooks see a leaf's whole gradient; a leaf that was asked for twice gets it twice.
+  void finish_wanted() {
+    for (Wanted& w : *options_.wanted) {
+      if (!w.node->is_leaf()) continue;
+      auto first = std::find_if(options_.wanted->begin(), options_.wanted->end(), [&](Wanted& o) { return o.node == w.node; });
+      if (&*first != &w)
+        w.grad = first->grad;
+      else if (w.grad && w.node->extras)
+        run_hooks(*w.node, &w.grad, 1);
+    }
   }
 
   static void run_hooks(Node& node, AnyTensor* gs, uint32_t slots) {
@@ -202,7 +227,6 @@ class Engine {
     if (options_.wanted) {
       for (Wanted& w : *options_.wanted)
         if (w.node == &node && w.slot < slots) w.grad = gs[w.slot];
-      if (node.is_leaf()) return;
       bool leads_on = false;
       for (uint32_t i = 0; i < node.edge_count; ++i)
         leads_on = leads_on || (node.edges[i].node && current_walk.needed->contains(node.edges[i].node.get()));
