@@ -14,13 +14,6 @@ struct ConvParams {
   int64_t groups = 1;
 };
 
-/// A window that slides over two axes.
-struct PoolParams {
-  int64_t kernel[2] = {1, 1}, stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
-  bool count_include_pad = true;  // an average divides by the whole window, its padding included
-  int64_t divisor = 0;            // what an average divides by; 0: the number of elements
-};
-
 /// A stretch of a stream of random numbers: where its blocks begin (see kernels/philox.h).
 struct Draw {
   uint64_t seed, offset;
@@ -31,7 +24,15 @@ enum class ScatterMode : uint8_t { assign, add, multiply, maximum, minimum };
 /// Which indices an axis of n takes: 0 .. n - 1, or also -n .. -1, which count from the end.
 enum class IndexRange : uint8_t { forward, both_ways };
 
-enum class Interpolation : uint8_t { nearest, bilinear };
+/// A window that slides over two axes; or, where adaptive, one that divides the image into as many parts as the result has.
+struct PoolParams {
+  int64_t kernel[2] = {1, 1}, stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
+  bool adaptive = false;
+  bool count_include_pad = true;  // an average divides by the whole window, its padding included
+  int64_t divisor = 0;            // what an average divides by; 0: the number of elements
+};
+
+enum class Interpolation : uint8_t { nearest, nearest_exact, bilinear, bicubic };
 
 struct InterpolateParams {
   Interpolation mode = Interpolation::nearest;

@@ -20,4 +20,9 @@ AnyTensor channels_last(const AnyTensor& x) {
   return y;
 }
 
+AnyTensor image_like(const AnyTensor& x, const Shape& shape, DType type) {
+  bool channels_adjacent = x.stride()[1] == 1 && x.shape()[1] > 1;
+  return channels_adjacent ? empty_channels_last(shape, type, x.device()) : empty(shape, type, x.device());
+}
+
 }  // namespace gradus

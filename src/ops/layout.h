@@ -8,5 +8,7 @@ namespace gradus {
 bool is_channels_last(const AnyTensor& x);
 /// x itself if it lies so, else such a copy; not recorded.
 AnyTensor channels_last(const AnyTensor& x);
+/// Uninitialised images whose channels are adjacent in memory where those of x are, else row-major.
+AnyTensor image_like(const AnyTensor& x, const Shape& shape, DType type);
 
 }  // namespace gradus
