@@ -16,13 +16,72 @@ AnyTensor layer_norm(const AnyTensor& x, const Shape& normalized_shape, const An
 AnyTensor rms_norm(const AnyTensor& x, const Shape& normalized_shape, const AnyTensor& weight = {},
                    std::optional<double> eps = std::nullopt);
 
-template <class T> Tensor<T> layer_norm(const Tensor<T>& x, const Shape& normalized_shape, const AnyTensor& weight = {},
-                                        const AnyTensor& bias = {}, double eps = 1e-5) {
-  return Tensor<T>(layer_norm(static_cast<const AnyTensor&>(x), normalized_shape, weight, bias, eps));
-}
-template <class T> Tensor<T> rms_norm(const Tensor<T>& x, const Shape& normalized_shape, const AnyTensor& weight = {},
-                                      std::optional<double> eps = std::nullopt) {
-  return Tensor<T>(rms_norm(static_cast<const AnyTensor&>(x), normalized_shape, weight, eps));
-}
+struct BatchNormOptions {
+  bool training = false;  // statistics of this batch, which then move the running ones; else the running ones
+  double momentum = 0.1;  // the weight of this batch in the running statistics; 1 / (batches so far) makes them plain averages
+  double eps = 1e-5;
+};
+/// (x - mean) / sqrt(var + eps) * weight + bias for each channel of (N, C, ...). The running variance gathers the unbiased one. Running
+/// statistics may be undefined in training. Ioffe, Szegedy: Batch Normalization (2015). Throws ValueError for training on one value a
+/// channel.
+///   AnyTensor y = batch_norm(x, running_mean, running_var, weight, bias, {.training = true});
+AnyTensor batch_norm(const AnyTensor& x, const AnyTensor& running_mean, const AnyTensor& running_var, const AnyTensor& weight = {},
+                     const AnyTensor& bias = {}, const BatchNormOptions& options = {});
+/// As layer_norm over each of `groups` groups of neighbouring channels of (N, C, ...), with a weight and a bias for each channel. Wu, He:
+/// Group Normalization (2018). Throws ShapeError unless groups divides C.
+AnyTensor group_norm(const AnyTensor& x, int64_t groups, const AnyTensor& weight = {}, const AnyTensor& bias = {},
+                     double eps = 1e-5);
+
+struct InstanceNormOptions {
+  bool use_input_stats = true;  // else the running statistics
+  double momentum = 0.1;
+  double eps = 1e-5;
+};
+/// Each channel of each example of (N, C, ...) by itself. Running statistics, where given, gather the averages over the examples.
+AnyTensor instance_norm(const AnyTensor& x, const AnyTensor& running_mean = {}, const AnyTensor& running_var = {},
+                        const AnyTensor& weight = {}, const AnyTensor& bias = {}, const InstanceNormOptions& options = {});
+
+struct LocalResponseNormOptions {
+  int64_t size = 5;  // channels that are averaged
+  double alpha = 1e-4, beta = 0.75, k = 1;
+};
+/// x / (k + alpha * average)^beta, where the average is of x * x over `size` neighbouring channels of (N, C, ...), zeros beyond the ends.
+AnyTensor local_response_norm(const AnyTensor& x, const LocalResponseNormOptions& options = {});
+
+struct NormalizeOptions {
+  double p = 2;
+  int64_t axis = 1;
+  double eps = 1e-12;
+};
+/// x / max(norm, eps) with the p-norm along axis.
+AnyTensor normalize(const AnyTensor& x, const NormalizeOptions& options = {});
+
+// Typed. Parameters stay AnyTensor, since those of half types may be float.
+#define GRADUS_TYPED_NORM(name, parameters, arguments) \
+  template <class T> Tensor<T> name parameters { return Tensor<T>(name arguments); }
+#define GRADUS_X static_cast<const AnyTensor&>(x)
+GRADUS_TYPED_NORM(layer_norm,
+                  (const Tensor<T>& x, const Shape& normalized_shape, const AnyTensor& weight = {}, const AnyTensor& bias = {},
+                   double eps = 1e-5),
+                  (GRADUS_X, normalized_shape, weight, bias, eps))
+GRADUS_TYPED_NORM(rms_norm,
+                  (const Tensor<T>& x, const Shape& normalized_shape, const AnyTensor& weight = {},
+                   std::optional<double> eps = std::nullopt),
+                  (GRADUS_X, normalized_shape, weight, eps))
+GRADUS_TYPED_NORM(batch_norm,
+                  (const Tensor<T>& x, const AnyTensor& running_mean, const AnyTensor& running_var, const AnyTensor& weight = {},
+                   const AnyTensor& bias = {}, const BatchNormOptions& options = {}),
+                  (GRADUS_X, running_mean, running_var, weight, bias, options))
+GRADUS_TYPED_NORM(group_norm,
+                  (const Tensor<T>& x, int64_t groups, const AnyTensor& weight = {}, const AnyTensor& bias = {}, double eps = 1e-5),
+                  (GRADUS_X, groups, weight, bias, eps))
+GRADUS_TYPED_NORM(instance_norm,
+                  (const Tensor<T>& x, const AnyTensor& running_mean = {}, const AnyTensor& running_var = {},
+                   const AnyTensor& weight = {}, const AnyTensor& bias = {}, const InstanceNormOptions& options = {}),
+                  (GRADUS_X, running_mean, running_var, weight, bias, options))
+GRADUS_TYPED_NORM(local_response_norm, (const Tensor<T>& x, const LocalResponseNormOptions& options = {}), (GRADUS_X, options))
+GRADUS_TYPED_NORM(normalize, (const Tensor<T>& x, const NormalizeOptions& options = {}), (GRADUS_X, options))
+#undef GRADUS_X
+#undef GRADUS_TYPED_NORM
 
 }  // namespace gradus
