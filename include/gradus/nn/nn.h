@@ -1,4 +1,9 @@
 // Networks: modules and what they are made of.
 #pragma once
+#include "gradus/nn/activation.h"
+#include "gradus/nn/container.h"
+#include "gradus/nn/conv.h"
+#include "gradus/nn/init.h"
+#include "gradus/nn/linear.h"
 #include "gradus/nn/module.h"
 #include "gradus/nn/parameter.h"
