@@ -17,6 +17,7 @@
 #include "gradus/io/download.h"
 #include "gradus/io/progress.h"
 #include "gradus/io/safetensors.h"
+#include "gradus/loss/loss.h"
 #include "gradus/metrics/accuracy.h"
 #include "gradus/metrics/confusion_matrix.h"
 #include "gradus/metrics/mean.h"

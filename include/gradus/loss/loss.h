@@ -1,0 +1,130 @@
+// Losses. Each compares a prediction with a target of the same dtype and shape (but for classes) and gives one number, or one a sample.
+#pragma once
+#include "gradus/core/tensor.h"
+
+namespace gradus {
+
+/// What becomes of the losses of the elements: kept apart, averaged, or added.
+enum class Reduction { none, mean, sum };
+
+struct CrossEntropyOptions {
+  AnyTensor weight = {};        // (C): how much each class counts; the mean is divided by the weights of the targets
+  int64_t ignore_index = -100;  // targets of this value count for nothing
+  Reduction reduction = Reduction::mean;
+  double label_smoothing = 0;  // in [0, 1]: this part of the target is spread evenly over the classes
+};
+/// -log softmax(logits)[target], for logits of (C), (N, C) or (N, C, d1, ...). The target is int64 class numbers of (), (N) or
+/// (N, d1, ...), or probabilities of the logits' dtype and shape. Reads the logits once forward and once backward. Throws IndexError for a
+/// class outside [0, C).
+///   Tensor<float> loss = cross_entropy(net(x), y, {.label_smoothing = 0.1});
+AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options = {});
+
+struct NllLossOptions {
+  AnyTensor weight = {};
+  int64_t ignore_index = -100;
+  Reduction reduction = Reduction::mean;
+};
+/// -x[target] for log-probabilities x, shaped as for cross_entropy; classes only.
+AnyTensor nll_loss(const AnyTensor& log_probabilities, const AnyTensor& target, const NllLossOptions& options = {});
+
+struct LossOptions {
+  Reduction reduction = Reduction::mean;
+};
+/// (x - target)^2.
+AnyTensor mse_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions& options = {});
+/// |x - target|.
+AnyTensor l1_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions& options = {});
+
+struct SmoothL1LossOptions {
+  double beta = 1;
+  Reduction reduction = Reduction::mean;
+};
+/// (x - target)^2 / (2 beta) where |x - target| < beta, else |x - target| - beta / 2. Girshick: Fast R-CNN (2015).
+AnyTensor smooth_l1_loss(const AnyTensor& x, const AnyTensor& target, const SmoothL1LossOptions& options = {});
+struct HuberLossOptions {
+  double delta = 1;
+  Reduction reduction = Reduction::mean;
+};
+/// (x - target)^2 / 2 where |x - target| < delta, else delta * (|x - target| - delta / 2).
+AnyTensor huber_loss(const AnyTensor& x, const AnyTensor& target, const HuberLossOptions& options = {});
+
+struct BinaryCrossEntropyOptions {
+  AnyTensor weight = {};  // of each element; broadcasts
+  Reduction reduction = Reduction::mean;
+};
+/// -(t log x + (1 - t) log(1 - x)) for probabilities x; a logarithm counts for -100 at the least.
+AnyTensor binary_cross_entropy(const AnyTensor& x, const AnyTensor& target, const BinaryCrossEntropyOptions& options = {});
+struct BinaryCrossEntropyWithLogitsOptions {
+  AnyTensor weight = {};
+  AnyTensor pos_weight = {};  // of the positive part of each class; broadcasts
+  Reduction reduction = Reduction::mean;
+};
+/// The same for logits, without the loss of digits.
+AnyTensor binary_cross_entropy_with_logits(const AnyTensor& x, const AnyTensor& target,
+                                           const BinaryCrossEntropyWithLogitsOptions& options = {});
+
+struct KlDivOptions {
+  bool log_target = false;  // the target is given as logarithms
+  bool batchmean = false;   // the sum over the number of rows: the divergence as it is defined
+  Reduction reduction = Reduction::mean;
+};
+/// target * (log target - x) for log-probabilities x.
+AnyTensor kl_div(const AnyTensor& x, const AnyTensor& target, const KlDivOptions& options = {});
+
+/// log(1 + exp(-target * x)), target of 1 and -1.
+AnyTensor soft_margin_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions& options = {});
+struct MarginOptions {
+  double margin = 1;
+  Reduction reduction = Reduction::mean;
+};
+/// x where target is 1, max(0, margin - x) where it is -1.
+AnyTensor hinge_embedding_loss(const AnyTensor& x, const AnyTensor& target, const MarginOptions& options = {});
+/// max(0, -target * (a - b) + margin).
+AnyTensor margin_ranking_loss(const AnyTensor& a, const AnyTensor& b, const AnyTensor& target,
+                              const MarginOptions& options = {.margin = 0});
+struct PoissonNllLossOptions {
+  bool log_input = true;  // x is the logarithm of the rate
+  bool full = false;      // with Stirling's term
+  double eps = 1e-8;
+  Reduction reduction = Reduction::mean;
+};
+AnyTensor poisson_nll_loss(const AnyTensor& x, const AnyTensor& target, const PoissonNllLossOptions& options = {});
+struct GaussianNllLossOptions {
+  bool full = false;  // with the constant term
+  double eps = 1e-6;  // the least variance; what is below counts as this, without a gradient
+  Reduction reduction = Reduction::mean;
+};
+AnyTensor gaussian_nll_loss(const AnyTensor& x, const AnyTensor& target, const AnyTensor& variance,
+                            const GaussianNllLossOptions& options = {});
+
+template <class T>
+Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
+  return Tensor<T>(cross_entropy(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
+}
+template <class T>
+requires(!std::is_same_v<T, int64_t>) Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<T>& target,
+                                                              const CrossEntropyOptions& options = {}) {
+  return Tensor<T>(cross_entropy(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
+}
+template <class T> Tensor<T> nll_loss(const Tensor<T>& x, const Tensor<int64_t>& target, const NllLossOptions& options = {}) {
+  return Tensor<T>(nll_loss(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
+}
+#define GRADUS_TYPED_LOSS(name, Options)                                                                        \
+  template <class T> Tensor<T> name(const Tensor<T>& x, const Tensor<T>& target, const Options& options = {}) { \
+    return Tensor<T>(name(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));   \
+  }                                                                                                             \
+  template <class T, class U>                                                                                   \
+  requires(!std::is_same_v<T, U>) void name(const Tensor<T>&, const Tensor<U>&, const Options& = {}) = delete;
+GRADUS_TYPED_LOSS(mse_loss, LossOptions)
+GRADUS_TYPED_LOSS(l1_loss, LossOptions)
+GRADUS_TYPED_LOSS(smooth_l1_loss, SmoothL1LossOptions)
+GRADUS_TYPED_LOSS(huber_loss, HuberLossOptions)
+GRADUS_TYPED_LOSS(binary_cross_entropy, BinaryCrossEntropyOptions)
+GRADUS_TYPED_LOSS(binary_cross_entropy_with_logits, BinaryCrossEntropyWithLogitsOptions)
+GRADUS_TYPED_LOSS(kl_div, KlDivOptions)
+GRADUS_TYPED_LOSS(soft_margin_loss, LossOptions)
+GRADUS_TYPED_LOSS(hinge_embedding_loss, MarginOptions)
+GRADUS_TYPED_LOSS(poisson_nll_loss, PoissonNllLossOptions)
+#undef GRADUS_TYPED_LOSS
+
+}  // namespace gradus

@@ -1,0 +1,164 @@
+#include "gradus/ops/create.h"
+#include "gradus/ops/gather.h"
+#include "gradus/ops/index.h"
+#include "gradus/ops/softmax.h"
+#include "gradus/ops/view.h"
+#include "src/loss/reduction.h"
+
+namespace gradus {
+namespace {
+
+constexpr const char* kName = "cross_entropy";
+
+/// (N, C, d1, ...) as rows (N * d1 * ..., C).
+AnyTensor as_rows(const AnyTensor& x) {
+  if (x.dim() == 1) return reshape(x, {1, x.shape()[0]});
+  if (x.dim() == 2) return x;
+  Shape order{0};
+  for (int d = 2; d < x.dim(); ++d) order.push_back(d);
+  order.push_back(1);
+  return reshape(permute(x, order), {-1, x.shape()[1]});
+}
+
+/// Logits of (C), (N, C), (N, C, d1, ...) and the shape that a target of classes must have.
+Shape class_shape(const char* op, const AnyTensor& x) {
+  check_float(op, x);
+  if (x.dim() == 0) fail<ShapeError>(op, ": a scalar has no classes; shapes are (C), (N, C) or (N, C, d1, ...)");
+  Shape shape = x.shape();
+  shape.erase(x.dim() == 1 ? 0 : 1);
+  return shape;
+}
+void check_classes(const char* op, const AnyTensor& x, const AnyTensor& target) {
+  check_dtype(op, "the target", target, DType::int64);
+  if (!(target.shape() == class_shape(op, x)))
+    fail<ShapeError>(op, ": the target has shape ", target.shape(), ", which does not go with logits of ", x.shape(), "; ",
+                     class_shape(op, x), " would");
+}
+void check_weight(const char* op, const AnyTensor& x, const AnyTensor& weight) {
+  if (!weight.defined()) return;
+  check_same(op, x, weight);
+  int64_t classes = x.shape()[x.dim() == 1 ? 0 : 1];
+  if (weight.dim() != 1 || weight.shape()[0] != classes)
+    fail<ShapeError>(op, ": the weight has shape ", weight.shape(), "; one number for each of ", classes, " classes is needed");
+}
+
+[[noreturn]] void fail_class(const char* op, const AnyTensor& target, int64_t at, int64_t classes) {
+  fail<IndexError>(op, ": target ", int64_t(target.reshape({-1}).select(0, at).item()), " at index ", at, " is outside [0, ",
+                   classes, "); did you mean ignore_index?");
+}
+
+/// How the classes of a batch are to be counted.
+struct Classes {
+  AnyTensor target;  // (rows) int64, row-major
+  AnyTensor weight;  // (C) or undefined
+  int64_t ignore_index;
+  double smoothing;
+};
+
+/// d loss / d logits written with public ops: (p * sum(q) - q) * g, where q is what the target asks of each class.
+AnyTensor rows_gradient(const AnyTensor& g, const AnyTensor& x, const Classes& c) {
+  const int64_t classes = x.shape()[1];
+  AnyTensor q, ignored = eq(c.target, c.ignore_index);
+  {
+    NoGrad no_grad;
+    AnyTensor safe = where(ignored, 0, c.target), w = c.weight.defined() ? c.weight : ones({classes}, x.dtype(), x.device());
+    AnyTensor chosen = index_select(w, 0, safe) * (1 - c.smoothing);
+    q = scatter(zeros_like(x.detach().contiguous()), 1, unsqueeze(safe, 1), unsqueeze(chosen, 1)) +
+        w * (c.smoothing / double(classes));
+    q = where(unsqueeze(ignored, 1), 0, q);
+  }
+  return (softmax(x, 1) * sum(q, 1, true) - q) * unsqueeze(g, 1);
+}
+
+struct Rows {
+  AnyTensor losses;  // (rows), in the type that x is accumulated in
+  int64_t counted;   // rows that are not ignored
+};
+Rows class_rows(const AnyTensor& x, const Classes& c) {
+  const int64_t rows = x.shape()[0];
+  DType wide = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
+  AnyTensor in = dense(x), losses = empty({rows}, wide, x.device()), lse = empty({rows}, wide, x.device());
+  int64_t facts[2];  // the first target outside, or -1; how many rows count
+  kernel(kName, &KernelTable::cross_entropy, x)(array(losses), array(lse), array(in), array(c.target), array(c.weight),
+                                                c.ignore_index, c.smoothing, facts);
+  if (facts[0] >= 0) fail_class(kName, c.target, facts[0], x.shape()[1]);
+  record(kName, losses, {&x}, [x = Saved(x), lse, c](const AnyTensor& g, AnyTensor* grads) {
+    AnyTensor logits = x();
+    if (is_grad_enabled()) {
+      grads[0] = rows_gradient(to(g, logits.dtype()), logits, c);
+      return;
+    }
+    AnyTensor in = dense(logits), dx = empty(in.shape(), in.dtype(), in.device());
+    kernel(kName, &KernelTable::cross_entropy_backward, in)(array(dx), array(g), array(in), array(lse), array(c.target),
+                                                            array(c.weight), c.ignore_index, c.smoothing);
+    grads[0] = std::move(dx);
+  });
+  return {losses, facts[1]};
+}
+
+AnyTensor with_classes(const AnyTensor& x, const AnyTensor& target, const CrossEntropyOptions& o) {
+  check_classes(kName, x, target);
+  Classes c{dense(target).reshape({-1}), o.weight.defined() ? dense(o.weight.detach()) : AnyTensor(), o.ignore_index,
+            o.label_smoothing};
+  Rows rows = class_rows(as_rows(x), c);
+  if (o.reduction == Reduction::none) return to(reshape(rows.losses, target.shape()), x.dtype());
+  AnyTensor total = sum(rows.losses);
+  if (o.reduction == Reduction::mean) {
+    if (c.weight.defined()) {
+      // The weight is a constant here, so nothing of this is recorded.
+      AnyTensor ignored = eq(c.target, c.ignore_index);
+      AnyTensor counted = where(ignored, 0, to(index_select(c.weight, 0, where(ignored, 0, c.target)), total.dtype()));
+      return to(div(total, sum(counted)), x.dtype());
+    }
+    total = div_scalar(total, double(rows.counted));
+  }
+  return to(total, x.dtype());
+}
+
+AnyTensor with_probabilities(const AnyTensor& x, const AnyTensor& target, const CrossEntropyOptions& o) {
+  check_same(kName, x, target);
+  const int axis = x.dim() == 1 ? 0 : 1;
+  const int64_t classes = x.shape()[axis];
+  AnyTensor q = o.label_smoothing > 0 ? target * (1 - o.label_smoothing) + o.label_smoothing / double(classes) : target;
+  if (o.weight.defined()) {
+    Shape along;
+    for (int d = 0; d < x.dim(); ++d) along.push_back(d == axis ? classes : 1);
+    q = q * o.weight.reshape(along);
+  }
+  AnyTensor losses = neg(sum(log_softmax(x, axis) * q, axis));
+  return o.reduction == Reduction::mean ? div_scalar(sum(losses), double(losses.numel())) : reduced(losses, o.reduction);
+}
+
+}  // namespace
+
+AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options) {
+  class_shape(kName, logits);
+  check_defined(kName, target);
+  check_weight(kName, logits, options.weight);
+  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+    fail<ValueError>(kName, ": label_smoothing ", options.label_smoothing, " is outside [0, 1]");
+  if (target.device() != logits.device())
+    fail<DeviceError>(kName, ": the logits are on ", logits.device(), ", the target on ", target.device());
+  if (is_float(target.dtype()) && target.shape() == logits.shape()) return with_probabilities(logits, target, options);
+  return with_classes(logits, target, options);
+}
+
+AnyTensor nll_loss(const AnyTensor& x, const AnyTensor& target, const NllLossOptions& o) {
+  check_classes("nll_loss", x, target);
+  check_weight("nll_loss", x, o.weight);
+  AnyTensor rows = as_rows(x), classes = dense(target).reshape({-1}), ignored = eq(classes, o.ignore_index),
+            safe = where(ignored, 0, classes);
+  {
+    AnyTensor here = safe.to(kCPU);
+    const auto* p = static_cast<const int64_t*>(here.raw_data());
+    for (int64_t i = 0; i < here.numel(); ++i)
+      if (p[i] < 0 || p[i] >= rows.shape()[1]) fail_class("nll_loss", classes, i, rows.shape()[1]);
+  }
+  AnyTensor w = o.weight.defined() ? index_select(o.weight, 0, safe) : ones(safe.shape(), x.dtype(), x.device());
+  w = where(ignored, 0, w);
+  AnyTensor losses = neg(squeeze(gather(rows, 1, unsqueeze(safe, 1)), 1) * w);
+  if (o.reduction == Reduction::none) return reshape(losses, target.shape());
+  return o.reduction == Reduction::sum ? sum(losses) : sum(losses) / sum(w);
+}
+
+}  // namespace gradus

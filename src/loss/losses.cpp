@@ -1,0 +1,109 @@
+// Losses that are a few elementwise ops.
+#include <cmath>
+
+#include "gradus/ops/create.h"
+#include "src/loss/reduction.h"
+
+namespace gradus {
+
+AnyTensor mse_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions& o) {
+  check_pair("mse_loss", x, target);
+  return reduced(square(x - target), o.reduction);
+}
+
+AnyTensor l1_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions& o) {
+  check_pair("l1_loss", x, target);
+  return reduced(abs(x - target), o.reduction);
+}
+
+AnyTensor smooth_l1_loss(const AnyTensor& x, const AnyTensor& target, const SmoothL1LossOptions& o) {
+  check_pair("smooth_l1_loss", x, target);
+  if (o.beta < 0) fail<ValueError>("smooth_l1_loss: beta ", o.beta, " is negative");
+  if (o.beta == 0) return l1_loss(x, target, {o.reduction});
+  AnyTensor d = x - target, size = abs(d);
+  return reduced(where(size < o.beta, square(d) * (0.5 / o.beta), size - 0.5 * o.beta), o.reduction);
+}
+
+AnyTensor huber_loss(const AnyTensor& x, const AnyTensor& target, const HuberLossOptions& o) {
+  check_pair("huber_loss", x, target);
+  if (!(o.delta > 0)) fail<ValueError>("huber_loss: delta ", o.delta, " is not positive");
+  AnyTensor d = x - target, size = abs(d);
+  return reduced(where(size < o.delta, square(d) * 0.5, (size - 0.5 * o.delta) * o.delta), o.reduction);
+}
+
+AnyTensor binary_cross_entropy(const AnyTensor& x, const AnyTensor& target, const BinaryCrossEntropyOptions& o) {
+  check_pair("binary_cross_entropy", x, target);
+  AnyTensor losses = neg(target * clamp_min(log(x), -100) + (1 - target) * clamp_min(log1p(-x), -100));
+  if (o.weight.defined()) losses = losses * o.weight;
+  return reduced(losses, o.reduction);
+}
+
+AnyTensor binary_cross_entropy_with_logits(const AnyTensor& x, const AnyTensor& target,
+                                           const BinaryCrossEntropyWithLogitsOptions& o) {
+  check_pair("binary_cross_entropy_with_logits", x, target);
+  // log(sigmoid(x)) = logsigmoid(x), log(1 - sigmoid(x)) = logsigmoid(x) - x.
+  AnyTensor positive = o.pos_weight.defined() ? target * o.pos_weight : target;
+  AnyTensor losses = (1 - target) * x - (positive + (1 - target)) * logsigmoid(x);
+  if (o.weight.defined()) losses = losses * o.weight;
+  return reduced(losses, o.reduction);
+}
+
+AnyTensor kl_div(const AnyTensor& x, const AnyTensor& target, const KlDivOptions& o) {
+  check_pair("kl_div", x, target);
+  AnyTensor losses;
+  if (o.log_target) {
+    losses = exp(target) * (target - x);
+  } else {
+    // 0 * log(0) is 0, and has no gradient.
+    AnyTensor positive = target > 0, safe = where(positive, target, 1);
+    losses = where(positive, target * log(safe), 0) - target * x;
+  }
+  if (!o.batchmean) return reduced(losses, o.reduction);
+  if (x.dim() == 0) fail<ShapeError>("kl_div: batchmean needs a batch axis");
+  return sum(losses) / double(x.shape()[0]);
+}
+
+AnyTensor soft_margin_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions& o) {
+  check_pair("soft_margin_loss", x, target);
+  return reduced(neg(logsigmoid(target * x)), o.reduction);
+}
+
+AnyTensor hinge_embedding_loss(const AnyTensor& x, const AnyTensor& target, const MarginOptions& o) {
+  check_pair("hinge_embedding_loss", x, target);
+  AnyTensor zeros = zeros_like(x.detach());
+  return reduced(where(eq(target, 1), zeros, clamp_min(o.margin - x, 0)) + where(eq(target, -1), zeros, x), o.reduction);
+}
+
+AnyTensor margin_ranking_loss(const AnyTensor& a, const AnyTensor& b, const AnyTensor& target, const MarginOptions& o) {
+  check_float("margin_ranking_loss", a);
+  check_same("margin_ranking_loss", a, b), check_same("margin_ranking_loss", a, target);
+  return reduced(clamp_min(-target * (a - b) + o.margin, 0), o.reduction);
+}
+
+AnyTensor poisson_nll_loss(const AnyTensor& x, const AnyTensor& target, const PoissonNllLossOptions& o) {
+  check_pair("poisson_nll_loss", x, target);
+  AnyTensor losses = o.log_input ? exp(x) - target * x : x - target * log(x + o.eps);
+  if (o.full) {
+    AnyTensor large = target > 1, safe = where(large, target, 2);
+    losses = losses + where(large, safe * log(safe) - safe + 0.5 * log(safe * (2 * M_PI)), 0);
+  }
+  return reduced(losses, o.reduction);
+}
+
+AnyTensor gaussian_nll_loss(const AnyTensor& x, const AnyTensor& target, const AnyTensor& variance,
+                            const GaussianNllLossOptions& o) {
+  check_pair("gaussian_nll_loss", x, target);
+  check_same("gaussian_nll_loss", x, variance);
+  AnyTensor v = variance;
+  if (!(v.shape() == x.shape()) && v.dim() == x.dim() - 1) v = v.unsqueeze(-1);
+  {
+    NoGrad no_grad;
+    if (to(v < 0, DType::int64).sum().item() > 0) fail<ValueError>("gaussian_nll_loss: the variance has negative elements");
+  }
+  v = v + (clamp_min(v, o.eps) - v).detach();  // the clamp does not stop the gradient
+  AnyTensor losses = 0.5 * (log(v) + square(x - target) / v);
+  if (o.full) losses = losses + 0.5 * std::log(2 * M_PI);
+  return reduced(losses, o.reduction);
+}
+
+}  // namespace gradus

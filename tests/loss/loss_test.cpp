@@ -1,0 +1,201 @@
+// Losses against their formulas in double, their gradients of both orders, and wrong targets.
+#include "tests/check.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+/// The definition, element by element: (rows, C) logits, with weights, an ignored class and smoothing.
+std::vector<double> reference(const AnyTensor& x, const std::vector<int64_t>& target, const std::vector<double>& w, int64_t ignore,
+                              double eps) {
+  std::vector<double> v = values(x), out;
+  int64_t n = x.shape()[1];
+  for (size_t r = 0; r < target.size(); ++r) {
+    if (target[r] == ignore) {
+      out.push_back(0);
+      continue;
+    }
+    double total = 0, loss = 0;
+    for (int64_t c = 0; c < n; ++c) total += std::exp(v[r * n + c]);
+    for (int64_t c = 0; c < n; ++c) {
+      double q = eps / double(n) + (c == target[r] ? 1 - eps : 0);
+      loss -= q * w[c] * (v[r * n + c] - std::log(total));
+    }
+    out.push_back(loss);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST(CrossEntropy, IsItsDefinition) {
+  AnyTensor x = draw({6, 37}, -4, 4);
+  std::vector<int64_t> classes = {3, 0, 36, -100, 17, 3};
+  Tensor<int64_t> target{std::span<const int64_t>(classes)};
+  std::vector<double> ones_(37, 1), weights = values(draw({37}, 0.5, 2, 9));
+  AnyTensor w = draw({37}, 0.5, 2, 9);
+  for (double eps : {0.0, 0.3}) {
+    for (bool weighted : {false, true}) {
+      std::vector<double> want = reference(x, classes, weighted ? weights : ones_, -100, eps);
+      CrossEntropyOptions o{.weight = weighted ? w : AnyTensor(), .reduction = Reduction::none, .label_smoothing = eps};
+      std::vector<double> got = values(cross_entropy(x, target, o));
+      double total = 0, counted = 0;
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_NEAR(got[i], want[i], 1e-12) << i << " " << eps << weighted;
+        total += want[i];
+        if (classes[i] >= 0) counted += weighted ? weights[classes[i]] : 1;
+      }
+      o.reduction = Reduction::sum;
+      EXPECT_NEAR(cross_entropy(x, target, o).item(), total, 1e-11);
+      o.reduction = Reduction::mean;
+      EXPECT_NEAR(cross_entropy(x, target, o).item(), total / counted, 1e-12);
+      for (DType t : {DType::float32, DType::float16, DType::bfloat16}) {
+        CrossEntropyOptions narrow = o;
+        if (weighted) narrow.weight = w.to(t);
+        CrossEntropyOptions wide = o;
+        if (weighted) wide.weight = w.to(t).to(DType::float64);
+        // The sums are in float; the result is rounded once to the type.
+        double unit = t == DType::float32 ? 1e-6 : t == DType::float16 ? 1e-3 : 8e-3;
+        EXPECT_LT(distance(cross_entropy(x.to(t), target, narrow), cross_entropy(x.to(t).to(DType::float64), target, wide)), unit)
+            << name(t);
+      }
+    }
+  }
+}
+
+TEST(CrossEntropy, GradientsOfBothOrders) {
+  AnyTensor x = draw({4, 7}, -2, 2).requires_grad_(), w = draw({7}, 0.5, 2, 9);
+  Tensor<int64_t> target = {3, 0, -1, 6};
+  for (Reduction r : {Reduction::none, Reduction::mean, Reduction::sum}) {
+    for (double eps : {0.0, 0.2}) {
+      for (bool weighted : {false, true}) {
+        CrossEntropyOptions o{.weight = weighted ? w : AnyTensor(), .ignore_index = -1, .reduction = r, .label_smoothing = eps};
+        EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], target, o); }, {x}), "");
+      }
+    }
+  }
+}
+
+TEST(CrossEntropy, OfImagesAndOfOneSample) {
+  AnyTensor x = draw({2, 5, 3, 4}, -2, 2).requires_grad_();
+  Tensor<int64_t> target = randint<int64_t>(0, 5, {2, 3, 4});
+  AnyTensor each = cross_entropy(x, target, {.reduction = Reduction::none});
+  EXPECT_EQ(each.shape(), (Shape{2, 3, 4}));
+  AnyTensor rows = x.detach().permute({0, 2, 3, 1}).reshape({24, 5});
+  EXPECT_LT(distance(each.reshape({24}), cross_entropy(rows, target.reshape({24}), {.reduction = Reduction::none})), 1e-13);
+  EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], target); }, {x}), "");
+  AnyTensor one = draw({5}).requires_grad_();
+  EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], Tensor<int64_t>{2}.reshape({})); }, {one}), "");
+}
+
+TEST(CrossEntropy, OfProbabilities) {
+  AnyTensor x = draw({4, 7}, -2, 2).requires_grad_(), q = softmax(draw({4, 7}, -2, 2, 5), 1).detach().requires_grad_(),
+            w = draw({7}, 0.5, 2, 9);
+  EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], in[1], {.weight = w, .label_smoothing = 0.1}); }, {x, q}),
+            "");
+  AnyTensor hot = zeros({4, 7}, DType::float64);
+  std::vector<int64_t> classes = {3, 0, 5, 6};
+  for (int64_t r = 0; r < 4; ++r) static_cast<double*>(hot.raw_data())[r * 7 + classes[r]] = 1;
+  EXPECT_NEAR(cross_entropy(x, hot).item(), cross_entropy(x, Tensor<int64_t>{std::span<const int64_t>(classes)}).item(), 1e-13);
+}
+
+TEST(CrossEntropy, LargeLogitsAndNaN) {
+  Tensor<float> x = {{1000, 0, -1000}, {0, NAN, 0}};
+  std::vector<float> got = cross_entropy(x, Tensor<int64_t>{1, 0}, {.reduction = Reduction::none}).vector();
+  EXPECT_EQ(got[0], 1000);
+  EXPECT_TRUE(std::isnan(got[1]));
+  EXPECT_TRUE(std::isnan(cross_entropy(x, Tensor<int64_t>{-100, -100}).item()));  // a mean of nothing
+}
+
+TEST(CrossEntropy, WrongTargetsAreNamed) {
+  Tensor<float> x = zeros<float>({4, 10});
+  EXPECT_EQ(message_of<IndexError>([&] {
+              cross_entropy(x, Tensor<int64_t>{1, 2, 3, 12});
+            }),
+            "cross_entropy: target 12 at index 3 is outside [0, 10); did you mean ignore_index?");
+  message_of<IndexError>([&] { cross_entropy(x, Tensor<int64_t>{1, -2, 3, 1}); });
+  message_of<IndexError>([&] { nll_loss(x, Tensor<int64_t>{1, 10, 3, 1}); });
+  message_of<ShapeError>([&] { cross_entropy(x, Tensor<int64_t>{1, 2, 3}); });
+  message_of<DTypeError>([&] { cross_entropy(static_cast<const AnyTensor&>(x), Tensor<int32_t>{1, 2, 3, 4}); });
+  message_of<ShapeError>([&] { cross_entropy(x, Tensor<int64_t>{1, 2, 3, 4}, {.weight = ones<float>({9})}); });
+  message_of<ValueError>([&] { cross_entropy(x, Tensor<int64_t>{1, 2, 3, 4}, {.label_smoothing = 1.5}); });
+  message_of<ShapeError>([&] { mse_loss(x, zeros<float>({10})); });
+}
+
+TEST(NllLoss, IsCrossEntropyOfLogarithms) {
+  AnyTensor x = draw({5, 6}, -2, 2).requires_grad_(), w = draw({6}, 0.5, 2, 9);
+  Tensor<int64_t> target = {0, 5, 2, -100, 1};
+  for (Reduction r : {Reduction::none, Reduction::mean, Reduction::sum}) {
+    EXPECT_LT(distance(nll_loss(log_softmax(x, 1), target, {.weight = w, .reduction = r}),
+                       cross_entropy(x, target, {.weight = w, .reduction = r})),
+              1e-13);
+    EXPECT_EQ(gradcheck([&](const auto& in) { return nll_loss(in[0], target, {.weight = w, .reduction = r}); }, {x}), "");
+  }
+}
+
+TEST(Regression, FormulasAndGradients) {
+  AnyTensor x = draw({3, 5}, -3, 3).requires_grad_(), t = draw({3, 5}, -3, 3, 8).requires_grad_();
+  std::vector<double> a = values(x), b = values(t);
+  auto check = [&](const char* what, auto loss, auto formula) {
+    std::vector<double> got = values(loss(x, t));
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(got[i], formula(a[i], b[i]), 1e-12) << what;
+    EXPECT_EQ(gradcheck([&](const auto& in) { return loss(in[0], in[1]); }, {x, t}), "") << what;
+  };
+  constexpr Reduction kNone = Reduction::none;
+  check(
+      "mse", [](auto& x, auto& t) { return mse_loss(x, t, {kNone}); }, [](double x, double t) { return (x - t) * (x - t); });
+  check(
+      "l1", [](auto& x, auto& t) { return l1_loss(x, t, {kNone}); }, [](double x, double t) { return std::abs(x - t); });
+  check(
+      "smooth_l1", [](auto& x, auto& t) { return smooth_l1_loss(x, t, {.beta = 0.7, .reduction = kNone}); },
+      [](double x, double t) {
+        double d = std::abs(x - t);
+        return d < 0.7 ? d * d / 1.4 : d - 0.35;
+      });
+  check(
+      "huber", [](auto& x, auto& t) { return huber_loss(x, t, {.delta = 0.7, .reduction = kNone}); },
+      [](double x, double t) {
+        double d = std::abs(x - t);
+        return d < 0.7 ? d * d / 2 : 0.7 * (d - 0.35);
+      });
+  check(
+      "margin",
+      [](auto& x, auto& t) { return margin_ranking_loss(x, t, ones_like(x.detach()), {.margin = 0.3, .reduction = kNone}); },
+      [](double x, double t) { return std::max(0.0, t - x + 0.3); });
+  EXPECT_NEAR(mse_loss(x, t).item() * 15, mse_loss(x, t, {Reduction::sum}).item(), 1e-11);
+}
+
+TEST(Binary, FormulasAndGradients) {
+  AnyTensor x = draw({3, 4}, -3, 3).requires_grad_(), p = draw({3, 4}, 0.1, 0.9, 5).requires_grad_(),
+            t = draw({3, 4}, 0.05, 0.95, 8).requires_grad_();
+  AnyTensor w = draw({4}, 0.5, 2, 9), pos = draw({4}, 0.5, 2, 10);
+  EXPECT_LT(distance(binary_cross_entropy_with_logits(x, t, {.weight = w}), binary_cross_entropy(sigmoid(x), t, {.weight = w})),
+            1e-12);
+  AnyTensor manual = neg(pos * t * log(sigmoid(x)) + (1 - t) * log(1 - sigmoid(x))) * w;
+  EXPECT_LT(
+      distance(binary_cross_entropy_with_logits(x, t, {.weight = w, .pos_weight = pos, .reduction = Reduction::none}), manual),
+      1e-12);
+  EXPECT_EQ(gradcheck([&](const auto& in) { return binary_cross_entropy(in[0], in[1], {.weight = w}); }, {p, t}), "");
+  EXPECT_EQ(gradcheck([&](const auto& in) { return binary_cross_entropy_with_logits(in[0], in[1], {.pos_weight = pos}); }, {x, t}),
+            "");
+  EXPECT_EQ(binary_cross_entropy(Tensor<double>{0.0, 1.0}, Tensor<double>{1.0, 1.0}, {.reduction = Reduction::none}).vector(),
+            (std::vector<double>{100, 0}));
+  EXPECT_EQ(binary_cross_entropy_with_logits(Tensor<double>{1000, -1000}, Tensor<double>{1, 0}).item(), 0);
+}
+
+TEST(Divergences, FormulasAndGradients) {
+  AnyTensor x = log_softmax(draw({3, 4}, -2, 2), 1).detach().requires_grad_(),
+            t = softmax(draw({3, 4}, -2, 2, 5), 1).detach().requires_grad_();
+  EXPECT_NEAR(kl_div(x, t, {.batchmean = true}).item(), values((t * (log(t) - x)).sum())[0] / 3, 1e-13);
+  EXPECT_EQ(gradcheck([](const auto& in) { return kl_div(in[0], in[1]); }, {x, t}), "");
+  AnyTensor lt = log(t).detach().requires_grad_();
+  EXPECT_LT(distance(kl_div(x, lt, {.log_target = true}), kl_div(x, t)), 1e-13);
+  EXPECT_EQ(gradcheck([](const auto& in) { return kl_div(in[0], in[1], {.log_target = true}); }, {x, lt}), "");
+  EXPECT_EQ(kl_div(Tensor<double>{-1, -2}, Tensor<double>{0, 1}, {.reduction = Reduction::sum}).item(), 2);
+  AnyTensor sign = where(draw({3, 4}, -1, 1, 4) > 0, ones({3, 4}, DType::float64), -1.0);
+  EXPECT_EQ(gradcheck([&](const auto& in) { return soft_margin_loss(in[0], sign); }, {x}), "");
+  EXPECT_EQ(gradcheck([&](const auto& in) { return hinge_embedding_loss(in[0], sign, {.margin = 0.5}); }, {x}), "");
+  EXPECT_EQ(gradcheck([&](const auto& in) { return poisson_nll_loss(in[0], in[1], {.full = true}); }, {x, t}), "");
+  EXPECT_EQ(gradcheck([&](const auto& in) { return gaussian_nll_loss(in[0], in[0] * 2, in[1], {.full = true}); }, {x, t}), "");
+}
