@@ -34,6 +34,7 @@
 #include "gradus/ops/pool.h"
 #include "gradus/ops/random.h"
 #include "gradus/ops/reduce.h"
+#include "gradus/ops/shape_ops.h"
 #include "gradus/ops/softmax.h"
 #include "gradus/ops/update.h"
 #include "gradus/ops/view.h"

@@ -1,0 +1,171 @@
+#include <algorithm>
+
+#include "gradus/ops/create.h"
+#include "gradus/ops/index.h"
+#include "gradus/ops/shape_ops.h"
+#include "src/ops/axis_order.h"
+#include "src/ops/op.h"
+
+namespace gradus {
+namespace {
+
+void check_list(const char* op, const std::vector<AnyTensor>& tensors) {
+  if (tensors.empty()) fail<ValueError>(op, ": got an empty list of tensors");
+  for (const AnyTensor& x : tensors) check_same(op, tensors[0], x);
+}
+std::vector<AnyTensor> with_each(const std::vector<AnyTensor>& tensors, AnyTensor (*f)(const AnyTensor&)) {
+  std::vector<AnyTensor> all;
+  for (const AnyTensor& x : tensors) check_defined("stack", x), all.push_back(f(x));
+  return all;
+}
+/// The shape that all broadcast to.
+Shape common_shape(const char* op, const std::vector<AnyTensor>& tensors) {
+  Shape shape;
+  for (const AnyTensor& x : tensors) {
+    Shape next;
+    check_defined(op, x);
+    next.rank = broadcast({shape.rank, shape.size, nullptr}, {x.dim(), x.shape().size, nullptr}, next.size);
+    if (next.rank < 0) fail<ShapeError>(op, ": shapes ", shape, " and ", x.shape(), " do not broadcast");
+    shape = next;
+  }
+  return shape;
+}
+
+}  // namespace
+
+AnyTensor cat(const std::vector<AnyTensor>& tensors, int64_t axis) {
+  check_list("cat", tensors);
+  // An empty vector joins anything: what a loop starts from.
+  auto is_nothing = [](const AnyTensor& x) { return x.dim() == 1 && x.numel() == 0; };
+  const AnyTensor* first = &tensors[0];
+  for (const AnyTensor& x : tensors)
+    if (is_nothing(*first)) first = &x;
+  if (first->dim() == 0) fail<ShapeError>("cat: a scalar has no axis; use stack()");
+  int d = axis_of("cat", axis, first->dim());
+  Shape shape = first->shape();
+  shape[d] = 0;
+  const AnyTensor* like = first;  // the first that is not row-major decides the layout
+  for (const AnyTensor& x : tensors) {
+    if (is_nothing(x)) continue;
+    bool fits = x.dim() == shape.rank;
+    for (int k = 0; fits && k < shape.rank; ++k) fits = k == d || x.shape()[k] == shape[k];
+    if (!fits) fail<ShapeError>("cat: shapes ", first->shape(), " and ", x.shape(), " differ in other axes than ", d);
+    shape[d] += x.shape()[d];
+    if (like->is_contiguous() && x.impl()->dense) like = &x;
+  }
+  AnyTensor y = empty_in_order_of(*like, shape);
+  auto* copy = kernel("cat", &KernelTable::copy, y);
+  int64_t at = 0;
+  std::vector<int64_t> begin;
+  for (const AnyTensor& x : tensors) {
+    begin.push_back(at);
+    if (is_nothing(x)) continue;
+    AnyTensor place = as_view(y, x.shape(), y.stride(), at * y.stride()[d]);
+    if (x.numel() > 0) copy(array(place), array(x));
+    at += x.shape()[d];
+  }
+  if (!is_float(y.dtype())) return y;
+  begin.push_back(at);
+  record("cat", y, tensors, [d, begin = std::move(begin)](const AnyTensor& g, AnyTensor* grads) {
+    for (size_t i = 0; i + 1 < begin.size(); ++i)
+      if (wanted(uint32_t(i)) && begin[i + 1] > begin[i]) grads[i] = narrow(g, d, begin[i], begin[i + 1] - begin[i]);
+  });
+  return y;
+}
+
+AnyTensor stack(const std::vector<AnyTensor>& tensors, int64_t axis) {
+  check_list("stack", tensors);
+  int d = axis_of("stack", axis, tensors[0].dim() + 1);
+  std::vector<AnyTensor> all;
+  for (const AnyTensor& x : tensors) {
+    if (!(x.shape() == tensors[0].shape()))
+      fail<ShapeError>("stack: shapes ", tensors[0].shape(), " and ", x.shape(),
+                       " differ; cat() joins along an axis that is there");
+    all.push_back(unsqueeze(x, d));
+  }
+  return cat(all, d);
+}
+
+AnyTensor vstack(const std::vector<AnyTensor>& tensors) { return cat(with_each(tensors, atleast_2d), 0); }
+AnyTensor dstack(const std::vector<AnyTensor>& tensors) { return cat(with_each(tensors, atleast_3d), 2); }
+AnyTensor hstack(const std::vector<AnyTensor>& tensors) {
+  std::vector<AnyTensor> all = with_each(tensors, atleast_1d);
+  return cat(all, !all.empty() && all[0].dim() == 1 ? 0 : 1);
+}
+AnyTensor column_stack(const std::vector<AnyTensor>& tensors) {
+  return hstack(with_each(tensors, [](const AnyTensor& x) { return x.dim() < 2 ? reshape(x, {-1, 1}) : x; }));
+}
+
+AnyTensor block_diag(const std::vector<AnyTensor>& matrices) {
+  check_list("block_diag", matrices);
+  std::vector<AnyTensor> rows;
+  int64_t columns = 0, before = 0;
+  for (const AnyTensor& x : matrices) {
+    if (x.dim() > 2) fail<ShapeError>("block_diag: shape ", x.shape(), " is not a matrix");
+    columns += x.dim() ? x.shape()[-1] : 1;
+  }
+  for (const AnyTensor& x : matrices) {
+    AnyTensor m = atleast_2d(x);
+    rows.push_back(pad(m, {before, columns - before - m.shape()[1]}));
+    before += m.shape()[1];
+  }
+  return cat(rows, 0);
+}
+
+AnyTensor cartesian_prod(const std::vector<AnyTensor>& vectors) {
+  check_list("cartesian_prod", vectors);
+  for (const AnyTensor& v : vectors) check_rank("cartesian_prod", "an argument", v, 1);
+  if (vectors.size() == 1) return vectors[0];
+  std::vector<AnyTensor> columns;
+  for (const AnyTensor& grid : meshgrid(vectors)) columns.push_back(reshape(grid, {-1}));
+  return stack(columns, 1);
+}
+
+AnyTensor combinations(const AnyTensor& x, int64_t r, bool with_replacement) {
+  check_rank("combinations", "x", x, 1);
+  if (r < 0) fail<ValueError>("combinations: of ", r, " elements");
+  int64_t n = x.numel();
+  if (r == 0) return empty({0}, x.dtype(), x.device());
+  std::vector<int64_t> all, at;
+  for (int64_t k = 0; k < r; ++k) at.push_back(with_replacement ? 0 : k);
+  auto limit = [&](int64_t k) { return with_replacement ? n - 1 : n - r + k; };  // the last index in place k
+  while (n > 0 && at[0] <= limit(0)) {
+    all.insert(all.end(), at.begin(), at.end());
+    int64_t k = r - 1;
+    while (k > 0 && at[size_t(k)] == limit(k)) --k;
+    ++at[size_t(k)];
+    for (; ++k < r;) at[size_t(k)] = at[size_t(k) - 1] + !with_replacement;
+  }
+  int64_t count = int64_t(all.size()) / r;
+  AnyTensor picks = Tensor<int64_t>(std::span<const int64_t>(all));
+  return reshape(index_select(x, 0, picks), {count, r});
+}
+
+std::vector<AnyTensor> broadcast_tensors(const std::vector<AnyTensor>& tensors) {
+  Shape shape = common_shape("broadcast_tensors", tensors);
+  std::vector<AnyTensor> all;
+  for (const AnyTensor& x : tensors) all.push_back(expand(x, shape));
+  return all;
+}
+
+std::vector<AnyTensor> meshgrid(const std::vector<AnyTensor>& vectors, MeshOrder order) {
+  check_list("meshgrid", vectors);
+  std::vector<AnyTensor> in = vectors;
+  for (const AnyTensor& v : in)
+    if (v.dim() > 1) fail<ShapeError>("meshgrid: shape ", v.shape(), " is not a vector");
+  bool swaps = order == MeshOrder::xy && in.size() > 1;
+  if (swaps) std::swap(in[0], in[1]);
+  Shape shape;
+  for (const AnyTensor& v : in) shape.push_back(v.numel());
+  std::vector<AnyTensor> grids;
+  for (int k = 0; k < shape.rank; ++k) {
+    Shape along = shape;
+    for (int d = 0; d < shape.rank; ++d)
+      if (d != k) along[d] = 1;
+    grids.push_back(expand(reshape(in[size_t(k)], along), shape));
+  }
+  if (swaps) std::swap(grids[0], grids[1]);
+  return grids;
+}
+
+}  // namespace gradus
