@@ -61,7 +61,7 @@ struct Entry {
 
   /// The next operand: which it is to the primitive (DNNL_ARG_...), the caller's layout, the primitive's.
   void add(int which, const memory::desc& outside, const memory::desc& inside) {
-    bool is_result = which == DNNL_ARG_DST || which == DNNL_ARG_DIFF_SRC || which == DNNL_ARG_DIFF_WEIGHTS;
+    bool is_result = which == DNNL_ARG_DST || which == DNNL_ARG_DIFF_SRC;
     Operand o{memory(outside, engine(), nullptr), {}, {}, is_result};
     if (outside != inside) {
       o.inside = memory(inside, engine(), nullptr);
@@ -262,29 +262,11 @@ bool onednn_conv2d_backward_input(const Array& dx, const Array& dy, const Array&
   return run("conv2d", entry, arrays);
 }
 
-bool onednn_conv2d_backward_weight(const Array& dw, const Array& dy, const Array& x, const ConvParams& p) {
-  memory::data_type type;
-  if (!data_type(dw.dtype, type)) return false;
-  Entry& entry = cache().find(convolution_key(5, x, dy, dw, p), [&](Entry& e) {
-    Convolution c(x, dy, dw, p, type);
-    dnnl::convolution_backward_weights::primitive_desc chosen(
-        {dnnl::algorithm::convolution_direct, c.x, c.any_w, c.y, c.stride, c.dilation, c.padding, c.padding}, engine(),
-        c.forward(false));
-    if (!is_fast(chosen)) return;
-    e.primitive = dnnl::convolution_backward_weights(chosen);
-    e.add(DNNL_ARG_DIFF_WEIGHTS, c.w, chosen.diff_weights_desc()), e.add(DNNL_ARG_DIFF_DST, c.y, c.y),
-        e.add(DNNL_ARG_SRC, c.x, c.x);
-  });
-  const Array* arrays[] = {&dw, &dy, &x};
-  return run("conv2d", entry, arrays);
-}
-
 }  // namespace gradus::cpu
 #else
 namespace gradus::cpu {
 bool onednn_matmul(const Array&, const Array&, const Array&, const Array&, double, bool) { return false; }
 bool onednn_conv2d(const Array&, const Array&, const Array&, const Array&, const ConvParams&) { return false; }
 bool onednn_conv2d_backward_input(const Array&, const Array&, const Array&, const ConvParams&) { return false; }
-bool onednn_conv2d_backward_weight(const Array&, const Array&, const Array&, const ConvParams&) { return false; }
 }  // namespace gradus::cpu
 #endif

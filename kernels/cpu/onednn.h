@@ -1,5 +1,5 @@
 // oneDNN's share of products and convolutions. Each function returns false, having done nothing, where oneDNN is not in, does not take
-// these operands, or takes them only by a slow road. Primitives are kept, each thread its own, by what they were made for.
+// these operands, or takes them only by a slow road. What it is asked for does not depend on the number of threads. Primitives are kept, each thread its own, by what they were made for.
 #pragma once
 #include "kernels/array.h"
 #include "kernels/params.h"
@@ -12,6 +12,5 @@ bool onednn_matmul(const Array& y, const Array& a, const Array& b, const Array& 
 /// Images lie in memory as (N, H, W, C), without gaps; weights and their gradients are row-major.
 bool onednn_conv2d(const Array& y, const Array& x, const Array& w, const Array& bias, const ConvParams& p);
 bool onednn_conv2d_backward_input(const Array& dx, const Array& dy, const Array& w, const ConvParams& p);
-bool onednn_conv2d_backward_weight(const Array& dw, const Array& dy, const Array& x, const ConvParams& p);
 
 }  // namespace gradus::cpu

@@ -51,16 +51,31 @@ struct Sizes {
 
 /// Windows of output pixels [begin, end), one group's channels.
 template <class T> void gather(const Sizes& s, const T* x, int64_t group, int64_t begin, int64_t end, T* to) {
-  const int64_t channels = s.group_in();
-  x += group * channels;
-  for (int64_t at = begin; at < end; ++at, to += s.window())
-    s.each_tap(at, [&](int64_t tap, int64_t offset) {
-      T* here = to + tap * channels;
-      if (offset < 0)
-        for (int64_t c = 0; c < channels; ++c) here[c] = T(0);
-      else
-        for (int64_t c = 0; c < channels; ++c) here[c] = x[offset + c];
-    });
+  const int64_t channels = s.group_in(), run = s.taps[1] * channels;
+  const bool runs = s.groups == 1 && s.p.dilation[1] == 1;  // the taps of one row lie side by side
+  int64_t n = begin / (s.out_height * s.out_width), row = begin / s.out_width % s.out_height, column = begin % s.out_width;
+  for (int64_t at = begin; at < end; ++at) {
+    int64_t left = column * s.p.stride[1] - s.p.padding[1];
+    for (int64_t i = 0; i < s.taps[0]; ++i, to += run) {
+      int64_t h = row * s.p.stride[0] - s.p.padding[0] + i * s.p.dilation[0];
+      const T* line = x + (n * s.height + h) * s.width * s.in + group * channels;
+      if (h < 0 || h >= s.height) {
+        for (int64_t c = 0; c < run; ++c) to[c] = T(0);
+      } else if (runs && left >= 0 && left + s.taps[1] <= s.width) {
+        for (int64_t c = 0; c < run; ++c) to[c] = line[left * s.in + c];
+      } else {
+        for (int64_t j = 0; j < s.taps[1]; ++j) {
+          int64_t v = left + j * s.p.dilation[1];
+          bool inside = v >= 0 && v < s.width;
+          for (int64_t c = 0; c < channels; ++c) to[j * channels + c] = inside ? line[v * s.in + c] : T(0);
+        }
+      }
+    }
+    if (++column == s.out_width) {
+      column = 0;
+      if (++row == s.out_height) row = 0, ++n;
+    }
+  }
 }
 /// The adjoint: adds windows to the image.
 template <class T> void scatter(const Sizes& s, const T* from, int64_t group, int64_t begin, int64_t end, T* dx) {
@@ -74,13 +89,12 @@ template <class T> void scatter(const Sizes& s, const T* from, int64_t group, in
     });
 }
 
-/// Weights (out, channel, tap) as (out, tap, channel), and back.
-template <class T> void turn_weights(const Sizes& s, const T* from, T* to, bool back) {
+/// Weights (out, channel, tap) as (out, tap, channel).
+template <class T> void turn_weights(const Sizes& s, const T* from, T* to) {
   const int64_t taps = s.taps[0] * s.taps[1], channels = s.group_in();
-  for (int64_t o = 0; o < s.out; ++o, from += s.window(), to += s.window())
+  for (int64_t o = 0; o < s.out; ++o, to += s.window())
     for (int64_t c = 0; c < channels; ++c)
-      for (int64_t t = 0; t < taps; ++t)
-        (back ? to[c * taps + t] : to[t * channels + c]) = from[back ? t * channels + c : c * taps + t];
+      for (int64_t t = 0; t < taps; ++t) to[t * channels + c] = *from++;
 }
 
 /// Windows at once: enough that a block of them, packed once, meets many rows.
@@ -89,7 +103,7 @@ int64_t block_of(const Sizes& s, int64_t bytes) { return least(s.pixels(), bytes
 template <class T> void conv2d_windows(const Sizes& s, T* y, const T* x, const T* w, const T* bias) {
   const int64_t taps = s.window(), block = block_of(s, 1 << 20);
   Scratch turned(s.out * taps * sizeof(T));
-  turn_weights(s, w, turned.as<T>(), false);
+  turn_weights(s, w, turned.as<T>());
   parallel_for(s.pixels(), block, [&](int64_t begin, int64_t end) {
     Scratch windows(s.is_pointwise() ? 0 : block * taps * sizeof(T));
     for (int64_t at = begin; at < end; at += block)
@@ -106,7 +120,7 @@ template <class T> void conv2d_windows(const Sizes& s, T* y, const T* x, const T
 template <class T> void conv2d_backward_input_windows(const Sizes& s, T* dx, const T* dy, const T* w) {
   const int64_t taps = s.window(), per_image = s.out_height * s.out_width, block = least(per_image, block_of(s, 1 << 20));
   Scratch turned(s.out * taps * sizeof(T));
-  turn_weights(s, w, turned.as<T>(), false);
+  turn_weights(s, w, turned.as<T>());
   parallel_for(s.batch, 1, [&](int64_t begin, int64_t end) {  // windows overlap, images do not
     Scratch windows(block * taps * sizeof(T));
     int64_t image = s.height * s.width * s.in;
@@ -121,19 +135,98 @@ template <class T> void conv2d_backward_input_windows(const Sizes& s, T* dx, con
   });
 }
 
-template <class T> void conv2d_backward_weight_windows(const Sizes& s, T* dw, const T* dy, const T* x) {
-  const int64_t taps = s.window(), block = block_of(s, 8 << 20);
-  Scratch turned(s.out * taps * sizeof(T)), windows(block * taps * sizeof(T));
-  for (int64_t i = 0; i < s.out * taps; ++i) turned.as<T>()[i] = T(0);
-  for (int64_t at = 0; at < s.pixels(); at += block)  // in order: the sums do not depend on the threads
-    for (int64_t g = 0; g < s.groups; ++g) {
-      int64_t rows = least(block, s.pixels() - at), first = g * s.group_out();
+/// Sums over pixels of products of dy and windows, for one group. `sums` is (out, tap, channel), or (tap, channel, out) where windows are
+/// smaller than what they give: then both factors are read as they stand.
+template <class T> struct WeightSums {
+  const Sizes& s;
+  const T *dy, *x;
+  bool by_tap = s.window() < s.group_out();
+  int64_t size() const { return s.group_out() * s.window(); }
+
+  /// Adds those of pixels [begin, end); `windows` has room for them, or is null where they are pixels.
+  void add(int64_t group, int64_t begin, int64_t end, T* windows, T* sums) const {
+    const int64_t taps = s.window(), rows = end - begin;
+    const T* g = dy + begin * s.out + group * s.group_out();
+    const T* a = s.is_pointwise() ? x + begin * s.in + group * taps : windows;
+    int64_t a_row = s.is_pointwise() ? s.in : taps;
+    if (!s.is_pointwise())
       parallel_for(rows, 64,
-                   [&](int64_t begin, int64_t end) { gather(s, x, g, at + begin, at + end, windows.as<T>() + begin * taps); });
-      gemm(Product<T>{s.group_out(), taps, rows, dy + at * s.out + first, 1, s.out, windows.as<T>(), taps, 1,
-                      turned.as<T>() + first * taps, taps, 1, true});
+                   [&](int64_t first, int64_t last) { gather(s, x, group, begin + first, begin + last, windows + first * taps); });
+    if (by_tap)
+      gemm(Product<T>{taps, s.group_out(), rows, a, 1, a_row, g, s.out, 1, sums, s.group_out(), 1, true});
+    else
+      gemm(Product<T>{s.group_out(), taps, rows, g, 1, s.out, a, a_row, 1, sums, taps, 1, true});
+  }
+  /// To where the weights of this group stand: (out, channel, tap).
+  void finish(const T* sums, T* dw) const {
+    const int64_t taps = s.taps[0] * s.taps[1], channels = s.group_in(), out = s.group_out();
+    for (int64_t o = 0; o < out; ++o)
+      for (int64_t c = 0; c < channels; ++c)
+        for (int64_t t = 0; t < taps; ++t) {
+          int64_t at = t * channels + c;
+          *dw++ = by_tap ? sums[at * out + o] : sums[o * s.window() + at];
+        }
+  }
+};
+
+// The sums must not depend on the number of threads. Small ones are taken in this many parts; large ones by the product's own threads.
+constexpr int64_t kParts = 16, kSmall = 1 << 16;
+
+template <class T> void conv2d_backward_weight_windows(const Sizes& s, T* dw, const T* dy, const T* x) {
+  const WeightSums<T> weight{s, dy, x};
+  const int64_t size = weight.size(), pixels = s.pixels();
+  const bool parted = size <= kSmall;
+  const int64_t block = s.is_pointwise() ? (parted ? pixels : 1 << 14) : block_of(s, parted ? 1 << 20 : 8 << 20);
+  Scratch sums((parted ? kParts : 1) * size * sizeof(T)), shared(parted || s.is_pointwise() ? 0 : block * s.window() * sizeof(T));
+  for (int64_t g = 0; g < s.groups; ++g) {
+    auto all_of = [&](int64_t begin, int64_t end, T* windows, T* to) {
+      for (int64_t i = 0; i < size; ++i) to[i] = T(0);
+      for (int64_t at = begin; at < end; at += block) weight.add(g, at, least(at + block, end), windows, to);
+    };
+    if (parted) {
+      parallel_for(kParts, 1, [&](int64_t begin, int64_t end) {
+        Scratch own(s.is_pointwise() ? 0 : block * s.window() * sizeof(T));
+        for (int64_t part = begin; part < end; ++part)
+          all_of(pixels * part / kParts, pixels * (part + 1) / kParts, own.as<T>(), sums.as<T>() + part * size);
+      });
+      for (int64_t part = 1; part < kParts; ++part)
+        for (int64_t i = 0; i < size; ++i) sums.as<T>()[i] += sums.as<T>()[part * size + i];
+    } else {
+      all_of(0, pixels, shared.as<T>(), sums.as<T>());
     }
-  turn_weights(s, turned.as<T>(), dw, true);
+    weight.finish(sums.as<T>(), dw + g * size);
+  }
+}
+
+/// One filter a channel: sums of products of pixels with their neighbours, all channels side by side.
+template <class T> void conv2d_backward_weight_depthwise(const Sizes& s, T* dw, const T* dy, const T* x) {
+  const int64_t taps = s.taps[0] * s.taps[1], channels = s.in, size = taps * channels, rows = s.batch * s.out_height;
+  Scratch sums(kParts * size * sizeof(T));
+  parallel_for(kParts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      T* sum = sums.as<T>() + part * size;  // (tap, channel)
+      for (int64_t i = 0; i < size; ++i) sum[i] = T(0);
+      for (int64_t at = rows * part / kParts * s.out_width; at < rows * (part + 1) / kParts * s.out_width; ++at)
+        s.each_tap(at, [&](int64_t tap, int64_t offset) {
+          if (offset < 0) return;
+          const T *g = dy + at * channels, *image = x + offset;
+          for (int64_t c = 0; c < channels; ++c) sum[tap * channels + c] += g[c] * image[c];
+        });
+    }
+  });
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t t = 0; t < taps; ++t) {
+      T sum = 0;
+      for (int64_t part = 0; part < kParts; ++part) sum += sums.as<T>()[part * size + t * channels + c];
+      dw[c * taps + t] = sum;
+    }
+}
+
+template <class T> void conv2d_backward_weight_of(const Sizes& s, T* dw, const T* dy, const T* x) {
+  if (s.groups > 1 && s.groups == s.in && s.groups == s.out)
+    conv2d_backward_weight_depthwise(s, dw, dy, x);
+  else
+    conv2d_backward_weight_windows(s, dw, dy, x);
 }
 
 // ---- sums over pixels --------------------------------------------------------------------------------------------------------------
@@ -142,7 +235,6 @@ template <class T> void conv2d_backward_weight_windows(const Sizes& s, T* dw, co
 template <class T> void sum_pixels(const Array& dbias, const Array& dy) {
   using F = accumulate_t<T>;
   const int64_t channels = dy.size(1), pixels = channels ? dy.count / channels : 0;
-  constexpr int64_t kParts = 64;
   Scratch sums(kParts * channels * sizeof(F));
   parallel_for(kParts, kParts * channels * pixels < kParallel ? kParts : 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
@@ -227,9 +319,7 @@ void conv2d_backward_input(const Array& dx, const Array& dy, const Array& w, con
 void conv2d_backward_weight(const Array& dw, const Array& dbias, const Array& dy, const Array& x, const ConvParams& p) {
   if (dbias) dispatch_float("conv2d", dy.dtype, [&]<class T>() { sum_pixels<T>(dbias, dy); });
   if (dw.count == 0) return;
-  bool some = dy.count > 0 && x.count > 0;
-  if (some && suits_winograd(dy, x, dw, p)) return winograd_backward_weight(dw, dy, x, p);
-  if (some && onednn_conv2d_backward_weight(dw, dy, x, p)) return;
+  if (dy.count > 0 && suits_winograd(dy, x, dw, p)) return winograd_backward_weight(dw, dy, x, p);
   if (is_half(dw.dtype)) {
     InFloat fdw(dw, false), fdy(dy), fx(x);
     conv2d_backward_weight(fdw.array, {}, fdy.array, fx.array, p);
@@ -237,9 +327,9 @@ void conv2d_backward_weight(const Array& dw, const Array& dbias, const Array& dy
   }
   Sizes s(x, dy, dw, p);
   if (dw.dtype == DType::float64)
-    conv2d_backward_weight_windows(s, dw.as<double>(), dy.as<double>(), x.as<double>());
+    conv2d_backward_weight_of(s, dw.as<double>(), dy.as<double>(), x.as<double>());
   else
-    conv2d_backward_weight_windows(s, dw.as<float>(), dy.as<float>(), x.as<float>());
+    conv2d_backward_weight_of(s, dw.as<float>(), dy.as<float>(), x.as<float>());
 }
 
 }  // namespace GRADUS_ISA

@@ -11,6 +11,7 @@ namespace {
 // Multiplications below which this library's own product is faster than a call of oneDNN, and per thread of a batch worth sharing.
 constexpr int64_t kLibrary = 1 << 16;
 constexpr int64_t kShareBatch = 1 << 15;
+constexpr int64_t kDepthAtOnce = 1024;
 constexpr int64_t kSkinny = 4;  // rows or columns up to which a product only reads its larger operand once
 
 /// Batches of matrices whose outer axes are merged as far as strides allow.
@@ -59,7 +60,19 @@ bool offer_to_onednn(const Batch& p, const Array& y, const Array& a, const Array
   Array vy = view(0, y, p.m * p.n, p.m, p.n, p.n, 1);
   Array va = view(1, a, p.rank ? p.a[0] : 0, p.m, p.k, p.a_row, p.a_col);
   Array vb = view(2, b, p.rank ? p.b[0] : 0, p.k, p.n, p.b_row, p.b_col);
-  return onednn_matmul(vy, va, vb, bias, alpha, accumulate);
+  // Along a long depth with a transposed, oneDNN would share the depth of small results among threads. Part by part it does not, and the
+  // result does not depend on how many there are.
+  if (p.a_col == 1 || p.k <= kDepthAtOnce) return onednn_matmul(vy, va, vb, bias, alpha, accumulate);
+  if (p.rank > 0 || y.dtype != DType::float32) return false;
+  for (int64_t at = 0; at < p.k; at += kDepthAtOnce) {
+    shape[1][2] = shape[2][1] = at + kDepthAtOnce < p.k ? kDepthAtOnce : p.k - at;
+    va.data = a.as<float>() + at * p.a_col, vb.data = b.as<float>() + at * p.b_row;
+    if (onednn_matmul(vy, va, vb, at == 0 ? bias : Array{}, alpha, accumulate || at > 0)) continue;
+    if (at == 0) return false;
+    gemm(Product<float>{p.m, p.n, shape[1][2], va.as<float>(), p.a_row, p.a_col, vb.as<float>(), p.b_row, p.b_col, y.as<float>(),
+                        p.n, float(alpha), true});
+  }
+  return true;
 }
 
 template <class F> void each_of_batch(const Batch& p, int64_t begin, int64_t end, F&& f) {
