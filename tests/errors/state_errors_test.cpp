@@ -1,0 +1,125 @@
+// Wrong calls on what has state: graphs, modules, optimizers, loaders, files.
+#include <fstream>
+
+#include "tests/errors/table.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+AnyTensor leaf() { return draw({3}).requires_grad_(); }
+
+/// A file with these bytes in a folder of its own.
+std::string file_of(const std::string& bytes, const std::string& name = "file") {
+  std::string folder = std::filesystem::temp_directory_path() / ("gradus_errors_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/" + name, std::ios::binary) << bytes;
+  return folder + "/" + name;
+}
+std::string tensors(const std::string& header, const std::string& bytes = "") {
+  std::string length(8, '\0');
+  for (int i = 0; i < 8; ++i) length[i] = char(uint64_t(header.size()) >> (8 * i) & 255);
+  return file_of(length + header + bytes, "x.safetensors");
+}
+/// Writes to a tensor that its graph reads, then walks the graph.
+void walk_after_write() {
+  AnyTensor x = leaf(), w = draw({3}), y = (x * w).sum();
+  w.fill_(1);
+  y.backward();
+}
+void walk_twice() {
+  AnyTensor y = exp(leaf()).sum();
+  y.backward();
+  y.backward();
+}
+std::string idx(std::initializer_list<int> bytes) {
+  std::string text;
+  for (int b : bytes) text += char(b);
+  return text;
+}
+
+}  // namespace
+
+TEST(WrongCalls, Graphs) {
+  run_table({
+      WRONG(ShapeError, (leaf() * 2).backward(), "backward", "[3]", "sum()"),
+      WRONG(GraphError, draw({1}).backward(), "backward", "does not depend"),
+      WRONG(ShapeError, (leaf() * 2).backward(draw({2})), "backward", "[2]", "[3]"),
+      WRONG(DTypeError, (leaf() * 2).backward(zeros({3}, DType::float32)), "backward", "float32"),
+      WRONG(GraphError, walk_twice(), "sum", "retain_graph"),
+      WRONG(GraphError, walk_after_write(), "mul", "written in place", "clone()"),
+      WRONG(GraphError, grad({leaf().sum()}, {leaf()}), "grad", "input 0", "allow_unused"),
+      WRONG(GraphError, grad({leaf().sum()}, {draw({2})}), "grad", "requires_grad_()"),
+      WRONG(ValueError, backward({}), "backward", "no outputs"),
+      WRONG(ValueError, backward({leaf().sum()}, {draw({}), draw({})}), "backward", "2 cotangents"),
+      WRONG(DTypeError, zeros({2}, DType::int64).requires_grad_(), "requires_grad_", "int64"),
+      WRONG(GraphError, (leaf() * 2).requires_grad_(false), "requires_grad_", "detach()"),
+      WRONG(GraphError, leaf().mul_(2.0), "mul", "NoGrad"),
+      WRONG(GraphError, leaf().fill_(0), "fill_", "NoGrad"),
+      WRONG(GraphError, leaf().copy_(draw({3})), "copy_", "NoGrad"),
+      WRONG(GraphError, (leaf() * 2).grad(), "grad", "retain_grad()"),
+      WRONG(ShapeError, leaf().set_grad(draw({2})), "set_grad", "[2]"),
+      WRONG(GraphError, draw({2}).set_grad(draw({2})), "set_grad"),
+      WRONG(GraphError, draw({2}).retain_grad(), "retain_grad"),
+      WRONG(GraphError, register_hook(draw({2}), {}), "register_hook"),
+      WRONG(GraphError, register_post_accumulate_hook(leaf() * 2, {}), "register_post_accumulate_hook", "leaf"),
+  });
+}
+
+TEST(WrongCalls, ModulesAndOptimizers) {
+  AnyTensor p = leaf();
+  run_table({
+      WRONG(ShapeError, nn::Linear(3, 4)(zeros<float>({2, 5})), "linear", "[2, 5]"),
+      WRONG(Error, nn::Linear(-3, 4), "-3"),
+      WRONG(Error, nn::Conv2d({.in = 3, .out = 4, .kernel = 3, .groups = 2}), "groups"),
+      WRONG(Error, optim::SGD({p}, {.lr = -1}), "lr", "-1"),
+      WRONG(Error, optim::SGD(std::vector<AnyTensor>{}, {.lr = 1}), "param"),
+      WRONG(Error, optim::Adam({p}, {.lr = -1}), "lr"),
+      WRONG(Error, optim::SGD({p}, {.lr = 1, .nesterov = true}), "momentum"),
+  });
+}
+
+TEST(WrongCalls, TensorFiles) {
+  const std::string one = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+  const std::string eight(8, '\0');
+  auto net = std::make_shared<nn::Linear>(2, 2);
+  run_table({
+      WRONG(IoError, load_tensors("/nowhere/x.safetensors"), "/nowhere/x.safetensors"),
+      WRONG(IoError, load_tensors(file_of("abc")), "file"),
+      WRONG(IoError, load_tensors(file_of(std::string(8, '\xff'))), "file"),
+      WRONG(IoError, load_tensors(tensors("not json")), "x.safetensors"),
+      WRONG(IoError, load_tensors(tensors("[]")), "x.safetensors"),
+      WRONG(IoError, load_tensors(tensors(one)), "a"),
+      WRONG(IoError, load_tensors(tensors(one, eight + "x")), "x.safetensors"),
+      WRONG(IoError, load_tensors(tensors(R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})", eight)), "a", "F99"),
+      WRONG(IoError, load_tensors(tensors(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", eight)), "a"),
+      WRONG(IoError, load_tensors(tensors(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", eight)), "a"),
+      WRONG(IoError, load_tensors(tensors(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})", eight)),
+            "a"),
+      WRONG(IoError, load_tensors(tensors(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", eight)), "a"),
+      WRONG(IoError, load_tensors(tensors(R"({"a":{"dtype":"F32","shape":[2]}})", eight)), "a"),
+      WRONG(IoError, load(*net, tensors(one, eight)), "a"),
+      WRONG(IoError, save(*net, "/nowhere/net.safetensors"), "/nowhere/net.safetensors"),
+      WRONG(ValueError, save_tensors({{"a", draw({2})}, {"a", draw({2})}}, file_of("", "twice")), "a"),
+  });
+}
+
+TEST(WrongCalls, ImageFilesAndLoaders) {
+  std::string empty_folder = std::filesystem::path(file_of("", "mnist")).parent_path() / "none";
+  run_table({
+      WRONG(IoError, data::Mnist("/nowhere", data::train), "/nowhere"),
+      WRONG(IoError, data::Mnist(empty_folder, data::test), "t10k"),
+      WRONG(IoError, data::read_idx(file_of("", "empty.idx")), "empty.idx"),
+      WRONG(IoError, data::read_idx(file_of(idx({0, 0, 8}), "short.idx")), "short.idx"),
+      WRONG(IoError, data::read_idx(file_of(idx({1, 2, 8, 1, 0, 0, 0, 1, 7}), "magic.idx")), "magic.idx"),
+      WRONG(IoError, data::read_idx(file_of(idx({0, 0, 8, 1, 0, 0, 0, 2, 7}), "truncated.idx")), "truncated.idx"),
+      WRONG(IoError, data::read_idx(file_of(idx({0, 0, 8, 1, 127, 255, 255, 255, 7}), "lying.idx")), "lying.idx"),
+      WRONG(IoError, data::read_idx(file_of(idx({0, 0, 8, 1, 0, 0, 0, 1, 7, 8}), "trailing.idx")), "trailing.idx"),
+      WRONG(IoError, data::read_idx(file_of(idx({31, 139, 8, 0, 1, 2}), "broken.gz")), "broken.gz"),
+      WRONG(Error, data::DataLoader(data::TensorDataset(zeros<float>({4, 2})), {.batch_size = 0}), "batch_size"),
+      WRONG(Error, data::DataLoader(data::TensorDataset(zeros<float>({4, 2})), {.workers = -1}), "workers"),
+      WRONG(Error, data::TensorDataset(zeros<float>({4, 2}), zeros<float>({5})), "4", "5"),
+      WRONG(IndexError, data::TensorDataset(zeros<float>({4, 2})).get(4), "4"),
+  });
+}
