@@ -149,6 +149,188 @@ TEST(PReLU, LearnsOneSlopeOrOneAChannel) {
   message_of<ShapeError>([&] { three(draw({3})); });
 }
 
+// Norms.
+
+TEST(BatchNorm, GathersStatisticsInTrainingAndUsesThemInEval) {
+  nn::BatchNorm2d bn(3);
+  EXPECT_EQ(shapes_of(bn), (Names{"weight [3]", "bias [3]", "running_mean [3]", "running_var [3]", "num_batches_tracked []"}));
+  AnyTensor x = draw({4, 3, 5, 2}, -1, 3, 1, DType::float32);
+  AnyTensor y = bn(x), mean = x.mean({0, 2, 3}), var = sum(square(x - reshape(mean, {3, 1, 1})), {0, 2, 3}) / 39;
+  EXPECT_LT(distance(y.mean({0, 2, 3}), zeros({3}, DType::float32)), 1e-5);
+  EXPECT_LT(distance(bn.running_mean, mean * 0.1), 1e-6);
+  EXPECT_LT(distance(bn.running_var, var * 0.1 + 0.9), 1e-6);  // the unbiased one
+  EXPECT_EQ(bn.num_batches_tracked.item(), 1);
+  bn.eval();
+  std::vector<double> before = values(bn.running_mean);
+  AnyTensor z = bn(x), rm = reshape(bn.running_mean, {3, 1, 1}), rv = reshape(bn.running_var, {3, 1, 1});
+  EXPECT_LT(distance(z, (x - rm) / sqrt(rv + 1e-5)), 1e-5);
+  EXPECT_EQ(values(bn.running_mean), before);
+  EXPECT_EQ(bn.num_batches_tracked.item(), 1);
+}
+
+TEST(BatchNorm, GradientsInBothModes) {
+  nn::BatchNorm1d bn(3, {.track_running_stats = false});
+  EXPECT_EQ(shapes_of(bn), (Names{"weight [3]", "bias [3]"}));
+  EXPECT_EQ(check(bn, draw({5, 3})), "");
+  EXPECT_EQ(check(bn, draw({4, 3, 2})), "");
+  nn::BatchNorm1d fixed(3);
+  fixed.running_mean.copy_(draw({3})), fixed.running_var.copy_(draw({3}, 1, 2));
+  fixed.eval();
+  EXPECT_EQ(check(fixed, draw({5, 3})), "");
+}
+
+TEST(BatchNorm, StatisticsKeepTheirDTypeBesideOtherActivations) {
+  Tensor<float> x(draw({8, 3, 2, 2}, -1, 1, 1, DType::float32));
+  nn::BatchNorm2d narrow(3), plain = narrow, wide = narrow;
+  Tensor<bfloat16> y = narrow(x.to<bfloat16>());
+  Tensor<double> z = wide(x.to<double>());
+  AnyTensor reference = plain(x);
+  EXPECT_LT(distance(y, reference), 0.02);
+  EXPECT_LT(distance(z, reference), 1e-5);
+  EXPECT_EQ(narrow.running_var.dtype(), DType::float32);
+  EXPECT_EQ(wide.running_var.dtype(), DType::float32);
+  EXPECT_LT(distance(narrow.running_mean, plain.running_mean), 1e-3);
+  EXPECT_LT(distance(wide.running_var, plain.running_var), 1e-6);
+  sum(y * y).backward();
+  EXPECT_EQ(narrow.weight.grad().dtype(), DType::float32);
+}
+
+TEST(BatchNorm, WithoutMomentumAveragesAllBatches) {
+  nn::BatchNorm1d bn(2, {.momentum = std::nullopt});
+  AnyTensor total = zeros({2}, DType::float32);
+  for (uint64_t i = 1; i <= 4; ++i) {
+    AnyTensor x = draw({6, 2}, -1, 1, i, DType::float32);
+    bn(x);
+    total = total + x.mean(0);
+  }
+  EXPECT_LT(distance(bn.running_mean, total / 4), 1e-6);
+  EXPECT_EQ(bn.num_batches_tracked.item(), 4);
+}
+
+TEST(BatchNorm, WrongInputs) {
+  nn::BatchNorm2d bn(3);
+  EXPECT_NE(message_of<ShapeError>([&] {
+              bn(draw({2, 3}));
+            }).find("BatchNorm2d: got shape [2, 3]; 4 dimensions"),
+            std::string::npos);
+  message_of<ShapeError>([&] { bn(draw({2, 4, 1, 2}, 0, 1, 1, DType::float32)); });
+  message_of<ShapeError>([&] { nn::BatchNorm1d(3)(draw({3})); });
+  message_of<ValueError>([] { nn::BatchNorm2d(0); });
+}
+
+TEST(Norms, OverLastAxesGroupsAndExamples) {
+  nn::LayerNorm ln({3, 4}), one(4, {.eps = 1e-3, .bias = false}), bare(4, {.affine = false});
+  EXPECT_EQ(shapes_of(ln), (Names{"weight [3, 4]", "bias [3, 4]"}));
+  EXPECT_EQ(shapes_of(one), (Names{"weight [4]"}));
+  EXPECT_TRUE(shapes_of(bare).empty());
+  AnyTensor x = draw({2, 3, 4}, -1, 1, 3);
+  expect_typed(ln, x);
+  EXPECT_EQ(check(ln, x), "");
+  EXPECT_EQ(check(one, x), "");
+  AnyTensor d = x - x.mean(-1, true);
+  EXPECT_LT(distance(bare(x), d / sqrt(mean(d * d, -1, true) + 1e-5)), 1e-12);
+
+  nn::RMSNorm rms(4, {.eps = 1e-3});
+  EXPECT_EQ(shapes_of(rms), (Names{"weight [4]"}));
+  expect_typed(rms, x);
+  EXPECT_EQ(check(rms, x), "");
+  EXPECT_LT(distance(rms(x), x / sqrt(mean(x * x, -1, true) + 1e-3)), 1e-12);
+
+  nn::GroupNorm gn({.groups = 2, .channels = 4});
+  EXPECT_EQ(shapes_of(gn), (Names{"weight [4]", "bias [4]"}));
+  AnyTensor image = draw({2, 4, 3}, -1, 1, 4);
+  expect_typed(gn, image);
+  EXPECT_EQ(check(gn, image), "");
+  message_of<ShapeError>([&] { gn(draw({2, 6, 3})); });
+  EXPECT_NE(message_of<ValueError>([] { nn::GroupNorm({.groups = 3, .channels = 4}); }).find("3 groups"), std::string::npos);
+
+  nn::InstanceNorm2d plain(3), learned(3, {.affine = true, .track_running_stats = true});
+  EXPECT_TRUE(shapes_of(plain).empty());
+  EXPECT_EQ(shapes_of(learned).size(), 5u);
+  AnyTensor pictures = draw({2, 3, 2, 4}, -1, 1, 5);
+  EXPECT_EQ(check(plain, pictures), "");
+  learned.eval();
+  EXPECT_EQ(check(learned, pictures), "");
+  EXPECT_LT(distance(plain(pictures.select(0, 1)), plain(pictures).select(0, 1)), 1e-12);  // without N
+  message_of<ShapeError>([&] { plain(draw({2, 3})); });
+
+  nn::LocalResponseNorm lrn({.size = 3});
+  EXPECT_EQ(check(lrn, pictures), "");
+}
+
+// Pools and shapes.
+
+TEST(Pools, TheLayersAreTheOps) {
+  AnyTensor x = draw({2, 3, 6, 8}, -1, 1, 3), row = draw({2, 3, 8}, -1, 1, 4);
+  EXPECT_EQ(values(nn::MaxPool2d({.kernel = 2})(x)), values(max_pool2d(x, {.kernel = 2})));
+  EXPECT_EQ(values(nn::AvgPool2d({.kernel = {2, 3}, .stride = 1})(x)), values(avg_pool2d(x, {.kernel = {2, 3}, .stride = 1})));
+  EXPECT_EQ(values(nn::MaxPool1d({.kernel = 2})(row)), values(max_pool1d(row, {.kernel = 2})));
+  EXPECT_EQ(values(nn::AvgPool1d({.kernel = 2})(row)), values(avg_pool1d(row, {.kernel = 2})));
+  EXPECT_EQ(nn::AdaptiveAvgPool2d(1)(x).shape(), (Shape{2, 3, 1, 1}));
+  EXPECT_EQ(nn::AdaptiveAvgPool2d({3, 4})(x).shape(), (Shape{2, 3, 3, 4}));
+  EXPECT_EQ(nn::AdaptiveMaxPool2d({2, 2})(x).shape(), (Shape{2, 3, 2, 2}));
+  EXPECT_EQ(nn::AdaptiveAvgPool1d(3)(row).shape(), (Shape{2, 3, 3}));
+  EXPECT_EQ(nn::AdaptiveMaxPool1d(3)(row).shape(), (Shape{2, 3, 3}));
+  EXPECT_EQ(nn::Upsample({.scale_factor = 2})(x).shape(), (Shape{2, 3, 12, 16}));
+  EXPECT_EQ(nn::Upsample({.size = {3, 3}, .mode = InterpolateMode::linear})(x).shape(), (Shape{2, 3, 3, 3}));
+  nn::MaxPool2d pool({.kernel = 2});
+  EXPECT_EQ(check(pool, x), "");
+  expect_typed(pool, x);
+}
+
+TEST(Shapes, FlattenAndUnflatten) {
+  AnyTensor x = draw({2, 6, 4});
+  EXPECT_EQ(nn::Flatten()(x).shape(), (Shape{2, 24}));
+  EXPECT_EQ(nn::Flatten(0)(x).shape(), (Shape{48}));
+  EXPECT_EQ(nn::Unflatten(1, {2, 3})(x).shape(), (Shape{2, 2, 3, 4}));
+}
+
+// Summaries.
+
+struct Tower : nn::Module {
+  nn::Sequential features{nn::Conv2d({.in = 1, .out = 4, .kernel = 3}), nn::BatchNorm2d(4), nn::ReLU(), nn::Flatten()};
+  nn::Linear head{144, 10}, unused{2, 2};
+  GRADUS_MEMBERS(features, head, unused)
+  template <class T> Tensor<T> forward(const Tensor<T>& x) { return head(features(x)); }
+};
+TEST(Summary, ListsLayersShapesAndCounts) {
+  Tower net;
+  net.unused.requires_grad_(false);
+  net.features[2].eval();
+  nn::Summary s = nn::summary(net, zeros<float>({5, 1, 8, 8}));
+  EXPECT_EQ(s.parameters, 4 * 9 + 4 + 8 + 1440 + 10 + 6);
+  EXPECT_EQ(s.trainable, s.parameters - 6);
+  EXPECT_EQ(s.bytes, 4 * (s.parameters + 8) + 8);  // running mean and variance; the count of batches
+  ASSERT_EQ(s.rows.size(), 8u);
+  EXPECT_EQ(s.rows[2].name, "features.0");
+  EXPECT_EQ(s.rows[2].type, "Conv2d");
+  EXPECT_EQ(s.rows[2].output, (Shape{5, 4, 6, 6}));
+  EXPECT_EQ(s.rows[2].parameters, 40);
+  EXPECT_EQ(s.rows[0].output, (Shape{5, 10}));
+  EXPECT_FALSE(s.rows[7].called);
+  EXPECT_EQ(to_string(s),
+            "layer                   output          parameters\n"
+            "--------------------------------------------------\n"
+            "Tower                   [5, 10]                  -\n"
+            "  features: Sequential  [5, 144]                 -\n"
+            "    0: Conv2d           [5, 4, 6, 6]            40\n"
+            "    1: BatchNorm2d      [5, 4, 6, 6]             8\n"
+            "    2: ReLU             [5, 4, 6, 6]             -\n"
+            "    3: Flatten          [5, 144]                 -\n"
+            "  head: Linear          [5, 10]              1,450\n"
+            "  unused: Linear        -                        6\n"
+            "--------------------------------------------------\n"
+            "1,504 parameters, 1,498 of them trained, 5.9 KiB");
+  // The network is as it was.
+  EXPECT_TRUE(net.training() && net.features[1].training());
+  EXPECT_FALSE(net.features[2].training());
+  EXPECT_EQ(net.features.at<nn::BatchNorm2d>(1).num_batches_tracked.item(), 0);
+  EXPECT_EQ(nn::detail::call_observer, nullptr);
+  message_of<ShapeError>([&] { nn::summary(net, zeros<float>({5, 1, 9, 9})); });
+  EXPECT_EQ(nn::detail::call_observer, nullptr);
+  EXPECT_TRUE(net.features[1].training());
+}
+
 // Containers.
 
 struct Twice : nn::Module {

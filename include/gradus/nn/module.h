@@ -74,6 +74,8 @@ class Module {
   Module& train(bool on = true);
   Module& eval() { return train(false); }
   bool training() const { return training_; }
+  /// The mode of this module alone.
+  void set_training(bool on) { training_ = on; }
   /// Freezes or thaws all parameters.
   Module& requires_grad_(bool wanted = true);
   void zero_grad();
@@ -113,9 +115,10 @@ class CallObserver {
 inline thread_local constinit CallObserver* call_observer = nullptr;
 
 /// The tensor that a module's result shows: itself, or the first of a tuple's.
-inline AnyTensor shown(const AnyTensor& x) { return x; }
 template <class A> AnyTensor shown(const A& x) {
-  if constexpr (requires { x.output; })
+  if constexpr (std::is_base_of_v<AnyTensor, A>)
+    return x;
+  else if constexpr (requires { x.output; })
     return shown(x.output);
   else if constexpr (requires { x.first; })
     return shown(x.first);

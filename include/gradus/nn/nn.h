@@ -6,4 +6,8 @@
 #include "gradus/nn/init.h"
 #include "gradus/nn/linear.h"
 #include "gradus/nn/module.h"
+#include "gradus/nn/norm.h"
 #include "gradus/nn/parameter.h"
+#include "gradus/nn/pool.h"
+#include "gradus/nn/shape.h"
+#include "gradus/nn/summary.h"
