@@ -5,6 +5,7 @@
 #include "gradus/nn/conv.h"
 #include "gradus/nn/init.h"
 #include "gradus/nn/linear.h"
+#include "gradus/nn/loss.h"
 #include "gradus/nn/module.h"
 #include "gradus/nn/norm.h"
 #include "gradus/nn/parameter.h"
