@@ -1,7 +1,6 @@
 #include "gradus/data/order.h"
 
-#include <numeric>
-#include <utility>
+#include "gradus/ops/random.h"
 
 namespace gradus::data {
 namespace {
@@ -15,12 +14,7 @@ uint64_t scramble(uint64_t x) {
 
 }  // namespace
 
-std::vector<int64_t> shuffled(int64_t n, Generator& g) {
-  std::vector<int64_t> order(n);
-  std::iota(order.begin(), order.end(), int64_t{0});
-  for (int64_t i = n - 1; i > 0; --i) std::swap(order[size_t(i)], order[size_t(g.below(i + 1))]);
-  return order;
-}
+std::vector<int64_t> shuffled(int64_t n, Generator& g) { return randperm(n, g).vector(); }
 
 uint64_t mix_seed(uint64_t seed, uint64_t epoch, uint64_t index) {
   constexpr uint64_t kStep = 0x9E3779B97F4A7C15u;

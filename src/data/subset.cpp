@@ -1,6 +1,5 @@
 #include "gradus/data/subset.h"
 
-#include <numeric>
 #include <string>
 
 #include "gradus/core/error.h"

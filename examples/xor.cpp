@@ -1,0 +1,39 @@
+// Exclusive or, which no single layer can learn: two layers, four points, plain gradient descent.
+#include <cstdio>
+
+#include "gradus/gradus.h"
+
+using namespace gradus;
+
+struct Net : nn::Module {
+  nn::Linear hidden{2, 8}, output{8, 1};
+  GRADUS_MEMBERS(hidden, output)
+
+  template <class T> Tensor<T> forward(Tensor<T> x) { return output(tanh(hidden(x))); }  // logits
+};
+
+int main() {
+  manual_seed(1);
+  Tensor<float> x = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
+  Tensor<float> y = {{0}, {1}, {1}, {0}};
+
+  Net net;
+  optim::SGD optimizer(net.parameters(), {.lr = 0.5, .momentum = 0.9});
+  for (int step = 0; step <= 200; ++step) {
+    Tensor<float> loss = binary_cross_entropy_with_logits(net(x), y);
+    if (step % 50 == 0) std::printf("step %3d  loss %.6f\n", step, loss.item());
+    optimizer.zero_grad();
+    loss.backward();
+    optimizer.step();
+  }
+
+  NoGrad no_grad;
+  Tensor<float> p = sigmoid(net(x));
+  bool learned = true;
+  for (int64_t i = 0; i < 4; ++i) {
+    std::printf("%.0f xor %.0f = %.3f\n", x.select(0, i).select(0, 0).item(), x.select(0, i).select(0, 1).item(),
+                p.select(0, i).item());
+    learned = learned && (p.select(0, i).item() > 0.5f) == (y.select(0, i).item() > 0.5f);
+  }
+  return learned ? 0 : 1;
+}
