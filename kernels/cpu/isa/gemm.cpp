@@ -308,6 +308,15 @@ template <class T> void gemm_blocks(const Product<T>& p) {
   }
 }
 
+/// One panel of a small depth: what the general case does, without its bookkeeping.
+template <class T> void gemm_small(const Product<T>& p) {
+  alignas(64) T packed[kOnStack];
+  const int width = packets_for<T>(p.n) * kLanes<T>;
+  const bool along = p.a_col == 1;
+  pack_b(p.b, p.b_row, p.b_col, p.k, p.n, width, packed);
+  run_panel<T, T>(p, {p.a, along ? p.a_row : p.a_col, along}, p.m, p.k, packed, width, p.c, p.n, p.add, p.bias);
+}
+
 }  // namespace
 
 template <class T> void gemm(const Product<T>& given) {
@@ -320,6 +329,10 @@ template <class T> void gemm(const Product<T>& given) {
   bool along = p.a_col == 1 && p.b_row == 1;
   if (along && p.k >= 8 && (p.m <= kSkinny || p.n <= kSkinny)) return gemm_dots(p);
   if (p.m <= kSkinny && p.b_col == 1 && p.n >= 2 * kLanes<accumulate_t<T>> && p.k >= 4) return gemm_rows(p);
+  if constexpr (std::is_same_v<T, accumulate_t<T>>) {
+    bool small = p.n <= kPanel<T> && p.k * kPanel<T> <= kOnStack && p.m * p.n * p.k < kShare;
+    if (small && (p.a_col == 1 || p.a_row == 1)) return gemm_small(p);
+  }
   gemm_blocks(p);
 }
 
