@@ -3,6 +3,6 @@
 set -eu
 pattern=$1
 shift
-output=$("$@")
+output=$("$@") || { echo "$output"; exit 1; }
 echo "$output"
 echo "$output" | tail -n 1 | grep -Eqx "$pattern" || { echo "the last line is not: $pattern" >&2; exit 1; }

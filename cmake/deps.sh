@@ -18,7 +18,6 @@ libdnnl-dev             # oneDNN: convolutions, pooling, small matrix products
 libcurl4-openssl-dev    # opt-in download of datasets
 libssl-dev              # SHA-256 of what was downloaded
 libgtest-dev            # tests
-libbenchmark-dev        # benchmarks
 clang libclang-rt-dev   # fuzzing
 clang-format            # layout of the source
 python3-venv            # checks of the source; reading and writing safetensors with Python's own library in a test
