@@ -7,6 +7,7 @@
 namespace gradus::nn {
 
 AnyTensor GLU::forward(const AnyTensor& x) const {
+  check_defined("GLU", x);
   int64_t n = x.size(axis);
   if (n % 2 != 0)
     throw ShapeError("GLU: axis " + std::to_string(axis) + " of shape " + to_string(x.shape()) +
@@ -19,7 +20,8 @@ PReLU::PReLU(const PReLUOptions& o) {
   weight = Parameter(full({o.channels}, o.init, DType::float32));
 }
 AnyTensor PReLU::forward(const AnyTensor& x) const {
-  AnyTensor slope = weight.as(x.dtype());
+  check_defined("PReLU", x);
+  AnyTensor slope = weight.as(x);
   if (weight.numel() == 1) return prelu_rows(x, slope);
   int64_t channels = x.dim() > 1 ? x.size(1) : -1;
   if (channels != weight.numel())

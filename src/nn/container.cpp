@@ -6,6 +6,7 @@ namespace detail {
 void no_forward(const Module& module, DType dtype) {
   throw DTypeError(type_name(module) + ": its forward does not take " + gradus::name(dtype));
 }
+void undefined(const Module& module) { throw ValueError(type_name(module) + ": got an undefined tensor"); }
 }  // namespace detail
 
 Sequential::Sequential(const Sequential& o) : Module(o) {

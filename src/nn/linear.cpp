@@ -23,6 +23,7 @@ Bilinear::Bilinear(int64_t in1, int64_t in2, int64_t out, const LinearOptions& o
   if (o.bias) bias = uniform_parameter({out}, bound);
 }
 AnyTensor Bilinear::forward(const AnyTensor& a, const AnyTensor& b) const {
+  check_defined("Bilinear", a), check_defined("Bilinear", b);
   int64_t out = weight.size(0), in1 = weight.size(1), in2 = weight.size(2);
   if (a.dim() < 1 || b.dim() < 1 || a.size(-1) != in1 || b.size(-1) != in2)
     throw ShapeError("Bilinear: got " + to_string(a.shape()) + " and " + to_string(b.shape()) + "; the last sizes must be " +
@@ -30,10 +31,10 @@ AnyTensor Bilinear::forward(const AnyTensor& a, const AnyTensor& b) const {
   Shape rows = a.shape();
   rows.push_back(1);  // (..., in1, 1): b stands once for each output
   // b W[k]': for every output the vector that a is multiplied with.
-  AnyTensor w = reshape(weight.as(a.dtype()), {out * in1, in2});
+  AnyTensor w = reshape(weight.as(a), {out * in1, in2});
   AnyTensor wb = unflatten(linear(b, w), -1, {out, in1});   // (..., out, in1)
   AnyTensor y = squeeze(matmul(wb, unsqueeze(a, -1)), -1);  // (..., out)
-  return bias.defined() ? y + bias.as(a.dtype()) : y;
+  return bias.defined() ? y + bias.as(a) : y;
 }
 
 }  // namespace gradus::nn

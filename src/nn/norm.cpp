@@ -56,6 +56,7 @@ BatchNorm::BatchNorm(const char* name, int64_t channels, int least_rank, int mos
   make(channels, o.affine, o.track_running_stats, weight, bias, running_mean, running_var, num_batches_tracked);
 }
 AnyTensor BatchNorm::forward(const AnyTensor& x) const {
+  check_defined(name_, x);
   if (x.dim() < least_rank_ || x.dim() > most_rank_) wrong_rank(name_, x, least_rank_, most_rank_);
   bool batch_statistics = training() || !running_mean.defined();
   double momentum = options_.momentum.value_or(0);
@@ -80,6 +81,7 @@ InstanceNorm::InstanceNorm(const char* name, int64_t channels, int rank, const I
   make(channels, o.affine, o.track_running_stats, weight, bias, running_mean, running_var, num_batches_tracked);
 }
 AnyTensor InstanceNorm::forward(const AnyTensor& x) const {
+  check_defined(name_, x);
   if (x.dim() != rank_ && x.dim() != rank_ - 1) wrong_rank(name_, x, rank_ - 1, rank_);
   bool own_statistics = training() || !running_mean.defined();
   if (training() && num_batches_tracked.defined()) {
@@ -102,13 +104,19 @@ LayerNorm::LayerNorm(const Shape& sizes, const LayerNormOptions& o) : sizes_(siz
   if (o.affine) weight = ones_of(sizes);
   if (o.affine && o.bias) bias = zeros_of(sizes);
 }
-AnyTensor LayerNorm::forward(const AnyTensor& x) const { return layer_norm(x, sizes_, beside(weight, x), beside(bias, x), eps_); }
+AnyTensor LayerNorm::forward(const AnyTensor& x) const {
+  check_defined("LayerNorm", x);
+  return layer_norm(x, sizes_, beside(weight, x), beside(bias, x), eps_);
+}
 
 RMSNorm::RMSNorm(const Shape& sizes, const RMSNormOptions& o) : sizes_(sizes), eps_(o.eps) {
   check_sizes("RMSNorm", sizes);
   if (o.affine) weight = ones_of(sizes);
 }
-AnyTensor RMSNorm::forward(const AnyTensor& x) const { return rms_norm(x, sizes_, beside(weight, x), eps_); }
+AnyTensor RMSNorm::forward(const AnyTensor& x) const {
+  check_defined("RMSNorm", x);
+  return rms_norm(x, sizes_, beside(weight, x), eps_);
+}
 
 GroupNorm::GroupNorm(const GroupNormOptions& o) : options_(o) {
   check_size("GroupNorm", "groups", o.groups), check_size("GroupNorm", "channels", o.channels);
@@ -118,6 +126,7 @@ GroupNorm::GroupNorm(const GroupNormOptions& o) : options_(o) {
   if (o.affine) weight = ones_of({o.channels}), bias = zeros_of({o.channels});
 }
 AnyTensor GroupNorm::forward(const AnyTensor& x) const {
+  check_defined("GroupNorm", x);
   if (x.dim() < 2 || x.size(1) != options_.channels)
     throw ShapeError("GroupNorm: got shape " + to_string(x.shape()) + "; (N, " + std::to_string(options_.channels) +
                      ", ...) is needed");

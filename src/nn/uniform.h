@@ -14,4 +14,9 @@ inline void check_size(const char* layer, const char* what, int64_t n) {
   if (n < 1) throw ValueError(std::string(layer) + ": " + what + " is " + std::to_string(n) + "; it must be at least 1");
 }
 
+/// Throws ValueError, naming the layer, for an undefined tensor: what a layer that looks at its input before any op does begins with.
+inline void check_defined(const char* layer, const AnyTensor& x) {
+  if (!x.defined()) throw ValueError(std::string(layer) + ": got an undefined tensor");
+}
+
 }  // namespace gradus::nn

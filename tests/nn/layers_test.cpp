@@ -9,6 +9,12 @@ using testing::draw;
 using testing::message_of;
 using testing::values;
 
+struct Twice : nn::Module {
+  nn::Linear fc{3, 3};
+  GRADUS_MEMBERS(fc)
+  template <class T> Tensor<T> forward(Tensor<T> x) { return fc(fc(x)); }
+};
+
 std::vector<std::string> shapes_of(const nn::Module& m) {
   std::vector<std::string> list;
   for (auto& [name, tensor] : m.state()) list.push_back(name + " " + to_string(tensor.shape()));
@@ -285,6 +291,40 @@ TEST(Shapes, FlattenAndUnflatten) {
   EXPECT_EQ(nn::Unflatten(1, {2, 3})(x).shape(), (Shape{2, 2, 3, 4}));
 }
 
+TEST(Layers, AnUndefinedTensorIsAnError) {
+  auto refused = [](auto module) {
+    std::string message = message_of<ValueError>([&] { module(AnyTensor()); });
+    EXPECT_NE(message.find("undefined"), std::string::npos) << nn::type_name(module) << ": " << message;
+  };
+  refused(nn::Linear(2, 3));
+  refused(nn::Conv1d({.in = 1, .out = 1, .kernel = 1}));
+  refused(nn::Conv2d({.in = 1, .out = 1, .kernel = 1}));
+  refused(nn::ConvTranspose1d({.in = 1, .out = 1, .kernel = 1}));
+  refused(nn::ConvTranspose2d({.in = 1, .out = 1, .kernel = 1}));
+  refused(nn::BatchNorm1d(2));
+  refused(nn::BatchNorm2d(2));
+  refused(nn::InstanceNorm2d(2));
+  refused(nn::LayerNorm(2));
+  refused(nn::RMSNorm(2));
+  refused(nn::GroupNorm({.groups = 1, .channels = 2}));
+  refused(nn::LocalResponseNorm());
+  refused(nn::PReLU());
+  refused(nn::GLU());
+  refused(nn::ReLU());
+  refused(nn::GELU());
+  refused(nn::Softmax(-1));
+  refused(nn::MaxPool2d({.kernel = 2}));
+  refused(nn::AvgPool1d({.kernel = 2}));
+  refused(nn::AdaptiveAvgPool2d(1));
+  refused(nn::Upsample({.scale_factor = 2}));
+  refused(nn::Flatten());
+  refused(nn::Unflatten(0, {1, 2}));
+  message_of<ValueError>([] { nn::Bilinear(2, 2, 2)(AnyTensor(), AnyTensor()); });
+  nn::Sequential typed{Twice()};
+  message_of<ValueError>([&] { typed(AnyTensor()); });
+  message_of<ValueError>([] { nn::MSELoss()(AnyTensor(), AnyTensor()); });
+}
+
 // Summaries.
 
 struct Tower : nn::Module {
@@ -333,11 +373,6 @@ TEST(Summary, ListsLayersShapesAndCounts) {
 
 // Containers.
 
-struct Twice : nn::Module {
-  nn::Linear fc{3, 3};
-  GRADUS_MEMBERS(fc)
-  template <class T> Tensor<T> forward(Tensor<T> x) { return fc(fc(x)); }
-};
 struct OnlyFloat : nn::Module {
   GRADUS_MEMBERS()
   Tensor<float> forward(const Tensor<float>& x) { return x * 2; }

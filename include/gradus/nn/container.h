@@ -18,6 +18,7 @@ class AnyModule {
   virtual Module& module() = 0;
 };
 [[noreturn]] void no_forward(const Module& module, DType dtype);
+[[noreturn]] void undefined(const Module& module);
 
 template <class M> class HeldModule final : public AnyModule {
  public:
@@ -26,6 +27,7 @@ template <class M> class HeldModule final : public AnyModule {
     if constexpr (requires { held.forward(x); }) {
       return held(x);
     } else if constexpr (requires { held.forward(Tensor<float>()); }) {  // a template on the type of the activations
+      if (!x.defined()) undefined(held);
       switch (x.dtype()) {
         case DType::float32: return held(Tensor<float>(x));
         case DType::float64: return typed<double>(x);
@@ -34,6 +36,7 @@ template <class M> class HeldModule final : public AnyModule {
         default: no_forward(held, x.dtype());
       }
     } else {
+      if (!x.defined()) undefined(held);
       return typed<int64_t>(x);
     }
   }

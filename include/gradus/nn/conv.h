@@ -23,7 +23,7 @@ class Conv2d : public Module {
   Parameter weight, bias;
   GRADUS_MEMBERS(weight, bias)
 
-  AnyTensor forward(const AnyTensor& x) const { return conv2d(x, weight.as(x.dtype()), bias.as(x.dtype()), options_); }
+  AnyTensor forward(const AnyTensor& x) const { return conv2d(x, weight.as(x), bias.as(x), options_); }
   GRADUS_TYPED_FORWARD
 
  private:
@@ -45,7 +45,7 @@ class Conv1d : public Module {
   Parameter weight, bias;
   GRADUS_MEMBERS(weight, bias)
 
-  AnyTensor forward(const AnyTensor& x) const { return conv1d(x, weight.as(x.dtype()), bias.as(x.dtype()), options_); }
+  AnyTensor forward(const AnyTensor& x) const { return conv1d(x, weight.as(x), bias.as(x), options_); }
   GRADUS_TYPED_FORWARD
 
  private:
@@ -67,7 +67,7 @@ class ConvTranspose2d : public Module {
   Parameter weight, bias;
   GRADUS_MEMBERS(weight, bias)
 
-  AnyTensor forward(const AnyTensor& x) const { return conv_transpose2d(x, weight.as(x.dtype()), bias.as(x.dtype()), options_); }
+  AnyTensor forward(const AnyTensor& x) const { return conv_transpose2d(x, weight.as(x), bias.as(x), options_); }
   GRADUS_TYPED_FORWARD
 
  private:
@@ -88,7 +88,7 @@ class ConvTranspose1d : public Module {
   Parameter weight, bias;
   GRADUS_MEMBERS(weight, bias)
 
-  AnyTensor forward(const AnyTensor& x) const { return conv_transpose1d(x, weight.as(x.dtype()), bias.as(x.dtype()), options_); }
+  AnyTensor forward(const AnyTensor& x) const { return conv_transpose1d(x, weight.as(x), bias.as(x), options_); }
   GRADUS_TYPED_FORWARD
 
  private:

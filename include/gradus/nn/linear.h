@@ -17,7 +17,7 @@ class Linear : public Module {
   Parameter weight, bias;
   GRADUS_MEMBERS(weight, bias)
 
-  AnyTensor forward(const AnyTensor& x) const { return linear(x, weight.as(x.dtype()), bias.as(x.dtype())); }
+  AnyTensor forward(const AnyTensor& x) const { return linear(x, weight.as(x), bias.as(x)); }
   GRADUS_TYPED_FORWARD
 };
 

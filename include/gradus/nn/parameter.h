@@ -49,6 +49,8 @@ class Parameter : public Held {
   /// The parameter in another dtype: a differentiable cast. Its values are kept until the parameter is written; every call has a node of
   /// its own, so that each use belongs to the graph that it is used in.
   AnyTensor as(DType dtype) const;
+  /// In the dtype of x. Of an undefined x it is the parameter itself: the op that both are given to says what is wrong.
+  AnyTensor as(const AnyTensor& x) const { return x.defined() ? as(x.dtype()) : AnyTensor(*this); }
   template <class T> Tensor<T> as() const { return Tensor<T>(as(dtype_of<T>)); }
 
  private:
