@@ -39,7 +39,9 @@ struct Residual : nn::Module {
   std::optional<nn::BatchNorm2d> bn3;
   Residual(int in, int out, int stride)
       : conv1({.in = in, .out = out, .kernel = 3, .stride = stride, .padding = 1, .bias = false}),
-        conv2({.in = out, .out = out, .kernel = 3, .padding = 1, .bias = false}), bn1(out), bn2(out) {
+        conv2({.in = out, .out = out, .kernel = 3, .padding = 1, .bias = false}),
+        bn1(out),
+        bn2(out) {
     if (stride == 1 && in == out) return;
     shortcut.emplace(nn::Conv2d({.in = in, .out = out, .kernel = 1, .stride = stride, .bias = false}));
     bn3.emplace(out);
@@ -115,7 +117,9 @@ void run(const char* name, Net& net, Optimizer&& optimizer, const X& x, const Te
   for (auto& child : net.modules())
     if (auto* dropout = dynamic_cast<nn::Dropout*>(child.module)) dropout->eval();
   std::ofstream file(a.dump, std::ios::binary);
-  auto write = [&](const AnyTensor& t) { file.write(static_cast<const char*>(t.raw_data()), t.numel() * int64_t(item_size(t.dtype()))); };
+  auto write = [&](const AnyTensor& t) {
+    file.write(static_cast<const char*>(t.raw_data()), t.numel() * int64_t(item_size(t.dtype())));
+  };
   for (const AnyTensor& p : net.parameters()) write(p.contiguous());
   write(x), write(y);
   file.close();
@@ -143,8 +147,8 @@ int main(int argc, char** argv) {
     run("convnet", net, optim::Adam(net.parameters(), {.lr = 1e-3}), randn<float>({64, 1, 28, 28}), classes(64, 10), a);
   } else if (name == "resnet") {
     ResNet18 net;
-    run("resnet", net, optim::SGD(net.parameters(), {.lr = 0.01, .momentum = 0.9, .weight_decay = 5e-4}), randn<float>({32, 3, 32, 32}),
-        classes(32, 10), a);
+    run("resnet", net, optim::SGD(net.parameters(), {.lr = 0.01, .momentum = 0.9, .weight_decay = 5e-4}),
+        randn<float>({32, 3, 32, 32}), classes(32, 10), a);
   } else if (name == "gpt") {
     Gpt net;
     run("gpt", net, optim::AdamW(net.parameters(), {.lr = 3e-4}), randint<int64_t>(0, kVocabulary, {kBatch, kContext}),
