@@ -3,7 +3,7 @@
 #include "gradus/ops/index.h"
 #include "gradus/ops/softmax.h"
 #include "gradus/ops/view.h"
-#include "src/loss/reduction.h"
+#include "src/ops/losses.h"
 
 namespace gradus {
 namespace {

@@ -1,8 +1,9 @@
 // Losses that are a few elementwise ops.
+#include "src/ops/losses.h"
+
 #include <cmath>
 
 #include "gradus/ops/create.h"
-#include "src/loss/reduction.h"
 
 namespace gradus {
 
