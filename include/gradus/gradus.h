@@ -2,6 +2,7 @@
 #pragma once
 #include "gradus/autograd/autograd.h"
 #include "gradus/core/compare.h"
+#include "gradus/core/index.h"
 #include "gradus/core/named_tensor.h"
 #include "gradus/core/print.h"
 #include "gradus/core/random.h"

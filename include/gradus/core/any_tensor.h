@@ -10,6 +10,10 @@ namespace gradus {
 
 struct Node;
 template <Element T> class Tensor;
+struct Index;
+template <class Base> class Indexed;
+/// What may stand in x(...): numbers, ranges, masks, index tensors. See gradus/core/index.h.
+template <class I> concept IndexLike = std::is_constructible_v<Index, const I&>;
 
 /// What a tensor is: a window on a storage. Library authors reach it through AnyTensor::impl().
 struct Impl : pool::Pooled {
@@ -61,6 +65,12 @@ class AnyTensor {
   uint32_t version() const { return impl_->storage->version.load(std::memory_order_relaxed); }
   /// The only element, as a double. Throws ShapeError unless there is exactly one.
   double item() const;
+
+  // As in NumPy, for reading and, unless this is const, for writing: x[0], x(0, _, slice(1, 3)) = 1. See gradus/core/index.h.
+  template <class I> Indexed<AnyTensor> operator[](const I& i);
+  template <class I> const AnyTensor operator[](const I& i) const;
+  template <IndexLike... I> Indexed<AnyTensor> operator()(const I&... i);
+  template <IndexLike... I> const AnyTensor operator()(const I&... i) const;
 
   // Autograd. See gradus/autograd/.
   bool requires_grad() const { return bool(impl_->node); }

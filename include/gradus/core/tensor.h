@@ -60,6 +60,11 @@ template <Element T> class Tensor : public AnyTensor {
     return std::vector<T>(p, p + x.numel());
   }
 
+  template <class I> Indexed<Tensor> operator[](const I& i);
+  template <class I> const Tensor operator[](const I& i) const;
+  template <IndexLike... I> Indexed<Tensor> operator()(const I&... i);
+  template <IndexLike... I> const Tensor operator()(const I&... i) const;
+
   template <Element U> Tensor<U> to() const { return Tensor<U>(AnyTensor::to(dtype_of<U>)); }
   Tensor to(Device device) const { return Tensor(AnyTensor::to(device)); }
   AnyTensor to(DType dtype) const { return AnyTensor::to(dtype); }
@@ -147,3 +152,5 @@ extern template class Tensor<uint8_t>;
 extern template class Tensor<bool>;
 
 }  // namespace gradus
+
+#include "gradus/core/index.h"
