@@ -22,7 +22,7 @@ PReLU::PReLU(const PReLUOptions& o) {
 AnyTensor PReLU::forward(const AnyTensor& x) const {
   check_defined("PReLU", x);
   AnyTensor slope = weight.as(x);
-  if (weight.numel() == 1) return prelu_rows(x, slope);
+  if (weight.numel() == 1) return prelu_rows(x, reshape(slope, {}));  // x may be a scalar
   int64_t channels = x.dim() > 1 ? x.size(1) : -1;
   if (channels != weight.numel())
     throw ShapeError("PReLU: has " + std::to_string(weight.numel()) + " slopes, one a channel, and got shape " +

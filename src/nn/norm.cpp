@@ -65,6 +65,10 @@ AnyTensor BatchNorm::forward(const AnyTensor& x) const {
     add_scalar_(count, 1);
     if (!options_.momentum) momentum = 1 / count.item();
   }
+  if (x.numel() == 0) {  // nothing to normalize, and nothing to learn from
+    AnyTensor none = zeros({x.size(1)}, x.dtype(), x.device());
+    return batch_norm(x, none, ones_like(none), beside(weight, x), beside(bias, x), {.eps = options_.eps});
+  }
   Running mean(running_mean, x), var(running_var, x);
   AnyTensor y = batch_norm(x, mean.tensor(), var.tensor(), beside(weight, x), beside(bias, x),
                            {.training = batch_statistics, .momentum = momentum, .eps = options_.eps});

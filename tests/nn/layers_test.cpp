@@ -150,6 +150,8 @@ TEST(PReLU, LearnsOneSlopeOrOneAChannel) {
   EXPECT_EQ(check(one, x), "");
   EXPECT_EQ(check(three, x), "");
   EXPECT_EQ(check(three, draw({2, 3})), "");
+  EXPECT_EQ(check(one, draw({})), "");
+  EXPECT_EQ(one(draw({})).dim(), 0);
   EXPECT_LT(distance(one(x), leaky_relu(x, 0.25)), 1e-14);
   message_of<ShapeError>([&] { three(draw({2, 4, 3})); });
   message_of<ShapeError>([&] { three(draw({3})); });
@@ -211,6 +213,17 @@ TEST(BatchNorm, WithoutMomentumAveragesAllBatches) {
   }
   EXPECT_LT(distance(bn.running_mean, total / 4), 1e-6);
   EXPECT_EQ(bn.num_batches_tracked.item(), 4);
+}
+
+TEST(BatchNorm, AnEmptyBatchTeachesNothing) {
+  nn::BatchNorm1d bn(3);
+  AnyTensor x = zeros({0, 3, 4}, DType::float32).requires_grad_();
+  AnyTensor y = bn(x);
+  EXPECT_EQ(y.shape(), x.shape());
+  sum(y).backward();
+  EXPECT_EQ(x.grad().shape(), x.shape());
+  EXPECT_EQ(values(bn.weight.grad()), std::vector<double>(3, 0.0));
+  EXPECT_EQ(values(bn.running_var), std::vector<double>(3, 1.0));
 }
 
 TEST(BatchNorm, WrongInputs) {
