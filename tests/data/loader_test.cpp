@@ -150,6 +150,12 @@ TEST(DataLoader, ErrorsArriveInTheirPlace) {
       EXPECT_STREQ(e.what(), "sample 5 is broken");
     }
     EXPECT_EQ(seen, 4);
+    auto at = loader.begin();  // by hand: after an error there are no more batches
+    ++at;
+    EXPECT_THROW(++at, std::out_of_range);
+    EXPECT_TRUE(at == loader.end());
+    ++at;
+    EXPECT_TRUE(at == loader.end());
   }
 }
 
