@@ -31,9 +31,8 @@ int main() {
     loss.backward();
     optimizer.step();
   }
-  for (int64_t i = 0; i < 3; ++i)
-    std::printf("%7.4f, rounded %5.2f, wanted %5.2f\n", w.select(0, i).item(), to_quarters({w})[0].select(0, i).item(),
-                target.select(0, i).item());
+  for (int i = 0; i < 3; ++i)
+    std::printf("%7.4f, rounded %5.2f, wanted %5.2f\n", w[i].item(), to_quarters({w})[0][i].item(), target[i].item());
 
   // A smooth one, whose gradient can be checked, and differentiated again: it is written with ops.
   auto cube = custom_function(

@@ -30,10 +30,9 @@ int main() {
   NoGrad no_grad;
   Tensor<float> p = sigmoid(net(x));
   bool learned = true;
-  for (int64_t i = 0; i < 4; ++i) {
-    std::printf("%.0f xor %.0f = %.3f\n", x.select(0, i).select(0, 0).item(), x.select(0, i).select(0, 1).item(),
-                p.select(0, i).item());
-    learned = learned && (p.select(0, i).item() > 0.5f) == (y.select(0, i).item() > 0.5f);
+  for (int i = 0; i < 4; ++i) {
+    std::printf("%.0f xor %.0f = %.3f\n", x(i, 0).item(), x(i, 1).item(), p(i, 0).item());
+    learned = learned && (p(i, 0).item() > 0.5f) == (y(i, 0).item() > 0.5f);
   }
   return learned ? 0 : 1;
 }
