@@ -40,4 +40,11 @@ struct InterpolateParams {
   double scale[2] = {0, 0};  // output size over input size as the caller gave it; 0: the quotient of the sizes
 };
 
+struct AttentionParams {
+  double scale = 1;
+  bool causal = false;
+  double dropout = 0;
+  Draw draw{};
+};
+
 }  // namespace gradus

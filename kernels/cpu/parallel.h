@@ -10,6 +10,15 @@ namespace gradus::cpu {
 /// Below this many simple element operations, waking a second thread costs more than it saves.
 inline constexpr int64_t kParallel = 1 << 15;
 
+/// How many threads parallel_for would use here.
+inline int64_t threads_here() {
+#ifdef _OPENMP
+  return omp_in_parallel() ? 1 : omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
 /// Calls f(begin, end) on disjoint ranges that cover [0, n); at most one range per thread, each a multiple of `grain` but the last.
 /// f must not throw. Runs on this thread alone where n <= grain or already inside a parallel region.
 template <class F> void parallel_for(int64_t n, int64_t grain, F&& f) {

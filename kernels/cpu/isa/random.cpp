@@ -2,6 +2,7 @@
 // element takes which word is fixed (see kernels/philox.h), so neither threads nor chunks show in the numbers.
 #include <algorithm>
 
+#include "kernels/cpu/isa/words.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
 #include "kernels/packet.h"
@@ -11,29 +12,7 @@ namespace gradus::cpu {
 inline namespace GRADUS_ISA {
 namespace {
 
-constexpr int kBlocks = 64;     // of four words, in a chunk
 constexpr int64_t kGrain = 64;  // chunks that are worth a thread
-struct Words {                  // word w of block b at [w][b]
-  alignas(64) uint32_t at[4][kBlocks];
-};
-
-/// Philox4x32-10 for the blocks first, first + 1, ...
-void fill_words(Words& words, uint64_t seed, uint64_t first) {
-  auto& [c0, c1, c2, c3] = words.at;
-  for (int i = 0; i < kBlocks; ++i) {
-    uint64_t counter = first + uint64_t(i);
-    c0[i] = uint32_t(counter), c1[i] = uint32_t(counter >> 32), c2[i] = 0, c3[i] = 0;
-  }
-  uint32_t k0 = uint32_t(seed), k1 = uint32_t(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kBlocks; ++i) {
-      uint64_t p0 = uint64_t(0xD2511F53u) * c0[i], p1 = uint64_t(0xCD9E8D57u) * c2[i];
-      c0[i] = uint32_t(p1 >> 32) ^ c1[i] ^ k0, c1[i] = uint32_t(p1);
-      c2[i] = uint32_t(p0 >> 32) ^ c3[i] ^ k1, c3[i] = uint32_t(p0);
-    }
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
-  }
-}
 
 /// How many bits of a word a uniform draw of T takes: as many as T can hold, so that it never rounds up to 1.
 template <class T> constexpr int kBits = 24;

@@ -6,6 +6,9 @@
 namespace gradus::cpu {
 inline namespace GRADUS_ISA {
 
+using gradus::load;
+using gradus::store;
+
 template <class T> inline constexpr int kLanesOf = kRegister / sizeof(accumulate_t<T>);
 
 struct Whole {};
