@@ -205,15 +205,16 @@ AnyTensor conv_transpose_batch(const char* op, const AnyTensor& x, const AnyTens
   Shape shape = {x.size(0), w.size(1) * o.groups,
                  extent(2, o.stride.height, o.padding.height, o.dilation.height, o.output_padding.height),
                  extent(3, o.stride.width, o.padding.width, o.dilation.width, o.output_padding.width)};
-  // An extra row or column that no window reaches is beyond what conv2d would see; it holds the bias alone.
-  auto reached = [&](int axis, int64_t stride, int64_t padding, int64_t dilation) {
-    return out_size(op, shape[axis], w.size(axis), stride, padding, dilation) == x.size(axis);
+  // Where output_padding is a stride or more, conv2d has more windows on `shape` than x has elements: what is beyond is zero.
+  AnyTensor padded = x;
+  auto reach = [&](int axis, int64_t stride, int64_t padding, int64_t dilation) {
+    Shape windows = padded.shape();
+    windows[axis] = out_size(op, shape[axis], w.size(axis), stride, padding, dilation);
+    if (windows[axis] > x.size(axis)) padded = slice_backward(padded, windows, axis, 0, 1);
   };
-  if (!reached(2, o.stride.height, o.padding.height, o.dilation.height) ||
-      !reached(3, o.stride.width, o.padding.width, o.dilation.width))
-    fail<ValueError>(op, ": output_padding ", o.output_padding.height, ", ", o.output_padding.width,
-                     " must be less than the stride ", o.stride.height, ", ", o.stride.width);
-  AnyTensor y = conv2d_backward_input(shape, x, w, {o.stride, Padding(o.padding), o.dilation, o.groups});
+  reach(2, o.stride.height, o.padding.height, o.dilation.height);
+  reach(3, o.stride.width, o.padding.width, o.dilation.width);
+  AnyTensor y = conv2d_backward_input(shape, padded, w, {o.stride, Padding(o.padding), o.dilation, o.groups});
   return bias.defined() ? y + reshape(bias, {1, bias.numel(), 1, 1}) : y;
 }
 

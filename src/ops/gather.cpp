@@ -89,6 +89,10 @@ AnyTensor scalar_source(const Call& c, Scalar value) {
 }  // namespace
 
 AnyTensor gather(const AnyTensor& x, int64_t axis, const AnyTensor& index) {
+  check_defined("gather", x);
+  AnyTensor places = as_index("gather", index, x);
+  if (places.numel() == 0 && places.dim() != x.dim())  // nothing from anywhere
+    return reshape(narrow(flatten(x), 0, 0, 0), places.shape());
   Call c("gather", x, axis, index);
   AnyTensor y = empty(c.index.shape(), x.dtype(), x.device());
   if (y.numel() > 0) kernel("gather", &KernelTable::gather, x)(array(y), array(c.x), array(c.index), c.axis);

@@ -38,8 +38,22 @@ WithInfo<AnyTensor> cholesky_ex(const AnyTensor& a, bool upper) {
 
 AnyTensor cholesky_solve(const AnyTensor& b, const AnyTensor& factor, bool upper) {
   check_pair("cholesky_solve", factor, b);
-  AnyTensor l = upper ? mt(factor) : factor;
-  return solve_triangular(mt(l), solve_triangular(l, b, {.upper = false}));
+  AnyTensor x;
+  {
+    NoGrad no_grad;
+    AnyTensor l = upper ? mt(factor) : factor;
+    x = solve_triangular(mt(l), solve_triangular(l, b, {.upper = false}));
+  }
+  // A = L L', so dA = dL L' + L dL', and the gradient of A is -gB X'. Its part in the other triangle is that of a factor without zeros.
+  record("cholesky_solve", x, {&b, &factor},
+         [upper, factor = Saved(factor), x = Saved::output(x)](const AnyTensor& g, AnyTensor* grads) {
+           AnyTensor f = factor(), gb = cholesky_solve(g, f, upper);
+           if (wanted(0)) grads[0] = gb;
+           if (!wanted(1)) return;
+           AnyTensor ga = matmul(gb, mt(x())), both = ga + mt(ga);
+           grads[1] = -(upper ? matmul(f, both) : matmul(both, f));
+         });
+  return x;
 }
 
 AnyTensor cholesky_inverse(const AnyTensor& factor, bool upper) {

@@ -37,6 +37,17 @@ AnyTensor qr_gradient(const AnyTensor& q, const AnyTensor& r, AnyTensor gq, AnyT
   return rest ? slice_backward(ga, r.shape(), r.dim() - 1, 0, 1) + rest : ga;
 }
 
+/// Q c = (I - tau_1 v_1 v_1') ... (I - tau_k v_k v_k') c, or Q' c, by public ops: the gradient comes by itself.
+AnyTensor reflected(const AnyTensor& a, const AnyTensor& tau, AnyTensor c, bool transposed) {
+  AnyTensor v = lower(a, 0) + weights(a, rows(a), columns(a), 0, 1, 0);
+  for (int64_t k = tau.size(-1), step = 0; step < k; ++step) {
+    int64_t i = transposed ? step : k - 1 - step;
+    AnyTensor column = narrow(v, -1, i, 1);
+    c = c - matmul(column * unsqueeze(narrow(tau, -1, i, 1), -1), matmul(mt(column), c));
+  }
+  return c;
+}
+
 }  // namespace
 
 Qr<AnyTensor> qr(const AnyTensor& a, QrMode mode) {
@@ -78,14 +89,19 @@ AnyTensor householder_product(const AnyTensor& a, const AnyTensor& tau) {
     fail<ShapeError>("householder_product: ", a.shape(), " and tau of ", tau.shape(),
                      "; needed are (..., m, n) and (..., k) with m >= n >= k");
   if (!is_grad_enabled() || (!a.requires_grad() && !tau.requires_grad())) return q_of({a, tau}, n);
-  // (I - tau_1 v_1 v_1') ... (I - tau_k v_k v_k') on the first columns of I, by public ops: the gradient comes by itself.
-  AnyTensor v = lower(a, 0) + weights(a, m, n, 0, 1, 0);
-  AnyTensor q = expand(weights(a, m, n, 0, 1, 0), a.shape());
-  for (int64_t i = k - 1; i >= 0; --i) {
-    AnyTensor column = narrow(v, -1, i, 1);
-    q = q - matmul(column * unsqueeze(narrow(tau, -1, i, 1), -1), matmul(mt(column), q));
-  }
-  return q;
+  return reflected(a, tau, expand(weights(a, m, n, 0, 1, 0), a.shape()), false);
+}
+
+AnyTensor ormqr(const AnyTensor& a, const AnyTensor& tau, const AnyTensor& c, const OrmqrOptions& o) {
+  check_same("ormqr", a, tau), check_same("ormqr", a, c);
+  check_matrix("ormqr", a), check_matrix("ormqr", c);
+  int64_t m = rows(a), k = tau.dim() ? tau.size(-1) : -1;
+  if (k < 0 || !(tau.shape() == batch_and(a, {k})) || k > columns(a) || k > m)
+    fail<ShapeError>("ormqr: ", a.shape(), " and tau of ", tau.shape(), "; needed are (..., m, n) and (..., k) with m, n >= k");
+  if ((o.left ? rows(c) : columns(c)) != m)
+    fail<ShapeError>("ormqr: C of shape ", c.shape(), " does not fit Q, which is ", m, " by ", m);
+  if (!o.left) return mt(ormqr(a, tau, mt(c), {.left = true, .transpose = !o.transpose}));
+  return reflected(a, tau, c, o.transpose);
 }
 
 }  // namespace gradus::linalg

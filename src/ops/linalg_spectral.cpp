@@ -22,7 +22,8 @@ AnyTensor eigh_gradient(const AnyTensor& w, const AnyTensor& v, const AnyTensor&
     AnyTensor on_diagonal = unsqueeze(gw, -1) * weights(w, n, n, 0, 1, 0);
     inner = inner ? inner + on_diagonal : on_diagonal;
   }
-  return matmul(matmul(v, inner), mt(v));
+  AnyTensor ga = matmul(matmul(v, inner), mt(v));
+  return gv ? (ga + mt(ga)) * 0.5 : ga;  // A is symmetric, and so is what moves it
 }
 
 /// Townsend, "Differentiating the singular value decomposition" (2016).
@@ -101,10 +102,9 @@ AnyTensor pinv_forward(const AnyTensor& a, const PinvOptions& o) {
 
 Eigh<AnyTensor> eigh(const AnyTensor& a, bool upper) {
   check_square("eigh", a);
-  if (upper) return eigh(mt(a));
   std::vector<AnyTensor> out{empty(batch_and(a, {rows(a)}), a.dtype(), a.device()), empty(a.shape(), a.dtype(), a.device())};
   Tensor<int32_t> info = empty<int32_t>(batch_and(a, {}), a.device());
-  kernel("eigh", &KernelTable::linalg_eigh, a)(array(out[0]), array(out[1]), array(info), array(dense(a)));
+  kernel("eigh", &KernelTable::linalg_eigh, a)(array(out[0]), array(out[1]), array(info), array(dense(upper ? mt(a.detach()) : a)));
   check_info("eigh", info, kDiverges, kCode);
   record_many("eigh", out, {&a}, [w = Saved::output(out[0], 0), v = Saved::output(out[1], 1)](AnyTensor* gs, AnyTensor* grads) {
     grads[0] = eigh_gradient(w(), v(), gs[0], gs[1]);

@@ -56,8 +56,8 @@ AnyTensor kl_div(const AnyTensor& x, const AnyTensor& target, const KlDivOptions
     losses = exp(target) * (target - x);
   } else {
     // 0 * log(0) is 0, and has no gradient.
-    AnyTensor positive = target > 0, safe = where(positive, target, 1);
-    losses = where(positive, target * log(safe), 0) - target * x;
+    AnyTensor zero = target == 0, safe = where(zero, 1, target);
+    losses = where(zero, 0, target * log(safe)) - target * x;
   }
   if (!o.batchmean) return reduced(losses, o.reduction);
   if (x.dim() == 0) fail<ShapeError>("kl_div: batchmean needs a batch axis");

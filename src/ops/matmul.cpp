@@ -221,6 +221,8 @@ AnyTensor tensordot(const AnyTensor& a, const AnyTensor& b, const Shape& axes_a,
   for (int i = 0; i < axes_a.rank; ++i) {
     int p = axis_of("tensordot", axes_a[i], a.dim()), q = axis_of("tensordot", axes_b[i], b.dim());
     if (summed_a[p] || summed_b[q]) fail<ShapeError>("tensordot: an axis is named twice in ", axes_a, " or ", axes_b);
+    if (a.shape()[p] != b.shape()[q] && a.shape()[p] == 1) return tensordot(a, sum(b, q, true), axes_a, axes_b);
+    if (a.shape()[p] != b.shape()[q] && b.shape()[q] == 1) return tensordot(sum(a, p, true), b, axes_a, axes_b);
     if (a.shape()[p] != b.shape()[q])
       fail<ShapeError>("tensordot: ", a.shape(), " and ", b.shape(), ": axes ", p, " and ", q, " have sizes ", a.shape()[p],
                        " and ", b.shape()[q]);
@@ -251,7 +253,7 @@ AnyTensor add_product(const char* op, const AnyTensor& x, const AnyTensor& a, co
   if (integers && (o.alpha != double(int64_t(o.alpha)) || o.beta != double(int64_t(o.beta))))
     fail<DTypeError>(op, ": alpha ", o.alpha, " and beta ", o.beta, " for tensors of ", a.dtype(), "; cast them with to<float>()");
   AnyTensor y = empty(shape, a.dtype(), a.device());
-  bool is_bias = x.is_contiguous() && x.numel() == shape[-1] && (x.dim() == 1 || x.numel() == x.size(-1));
+  bool is_bias = x.dim() > 0 && x.is_contiguous() && x.numel() == shape[-1] && (x.dim() == 1 || x.numel() == x.size(-1));
   {
     NoGrad no_grad;
     Matrix out(y), ma(a), mb(b);

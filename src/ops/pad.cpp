@@ -61,9 +61,17 @@ AnyTensor pad(const AnyTensor& x, const std::vector<int64_t>& amounts, PadMode m
   for (int d = 0; d < x.dim(); ++d) {
     auto& [before, after] = by_axis[d];
     int64_t n = x.shape()[d], kept = n + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0), total;
-    if (kept < 0 || __builtin_add_overflow(std::max<int64_t>(before, 0), std::max<int64_t>(after, 0), &total) ||
+    if ((mode == PadMode::replicate ? n + before + after : kept) < 0 ||
+        __builtin_add_overflow(std::max<int64_t>(before, 0), std::max<int64_t>(after, 0), &total) ||
         __builtin_add_overflow(total, n, &total))
       fail<ShapeError>("pad: ", before, " before and ", after, " after axis ", d, " of ", x.shape());
+    if (mode == PadMode::replicate && n > 0 && (before > 0 || after > 0)) {
+      // Places beyond an end show that end, also where the other amount cuts off more than there is.
+      std::vector<int64_t> picks;
+      for (int64_t i = -before; i < n + after; ++i) picks.push_back(source_of(mode, i, n));
+      y = index_select(y, d, Tensor<int64_t>(std::span<const int64_t>(picks)).to(x.device()));
+      continue;
+    }
     if (kept < n) y = narrow(y, d, -std::min<int64_t>(before, 0), kept);
     before = std::max<int64_t>(before, 0), after = std::max<int64_t>(after, 0);
     pads = pads || before > 0 || after > 0;

@@ -193,6 +193,7 @@ TEST(Divergences, FormulasAndGradients) {
   EXPECT_LT(distance(kl_div(x, lt, {.log_target = true}), kl_div(x, t)), 1e-13);
   EXPECT_EQ(gradcheck([](const auto& in) { return kl_div(in[0], in[1], {.log_target = true}); }, {x, lt}), "");
   EXPECT_EQ(kl_div(Tensor<double>{-1, -2}, Tensor<double>{0, 1}, {.reduction = Reduction::sum}).item(), 2);
+  EXPECT_TRUE(std::isnan(kl_div(Tensor<double>{-1}, Tensor<double>{-0.5}).item())) << "no probability";
   AnyTensor sign = where(draw({3, 4}, -1, 1, 4) > 0, ones({3, 4}, DType::float64), -1.0);
   EXPECT_EQ(gradcheck([&](const auto& in) { return soft_margin_loss(in[0], sign); }, {x}), "");
   EXPECT_EQ(gradcheck([&](const auto& in) { return hinge_embedding_loss(in[0], sign, {.margin = 0.5}); }, {x}), "");

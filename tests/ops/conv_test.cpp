@@ -279,6 +279,18 @@ TEST(ConvTranspose2d, IsTheAdjoint) {
       1e-15);
 }
 
+TEST(ConvTranspose, OutputPaddingBetweenStrideAndDilation) {
+  // A window on the transpose without padding: what is added at the end reaches further into the dilated taps.
+  AnyTensor x = draw({2, 2, 3, 4}), w = draw({2, 1, 2, 3}, -1, 1, 5);
+  AnyTensor full = conv_transpose2d(x, w, {}, {.stride = 2, .groups = 2, .dilation = 4});
+  ConvTranspose2dOptions o{.stride = 2, .padding = {1, 2}, .output_padding = {1, 2}, .groups = 2, .dilation = 4};
+  AnyTensor y = conv_transpose2d(x, w, {}, o);
+  EXPECT_LT(distance(y, full.narrow(2, 1, full.size(2) - 1).narrow(3, 2, full.size(3) - 2)), 1e-12);
+  EXPECT_EQ(
+      gradcheck([&](const auto& in) { return conv_transpose2d(in[0], in[1], {}, o); }, {x.requires_grad_(), w.requires_grad_()}),
+      "");
+}
+
 TEST(Conv2d, Messages) {
   AnyTensor x = draw({2, 3, 8, 8}), w = draw({4, 3, 3, 3});
   auto says = [](auto&& f, const char* part) {

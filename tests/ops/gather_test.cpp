@@ -59,6 +59,7 @@ TEST(Gather, AlongEveryAxis) {
 }
 
 TEST(Gather, EdgesAndDtypes) {
+  EXPECT_EQ(gather(draw({5}), 0, zeros({2, 0}, DType::int64)).shape(), Shape({2, 0})) << "nothing has any rank";
   EXPECT_EQ(gather(zeros({3, 0}), 0, zeros<int64_t>({2, 0})).shape(), (Shape{2, 0}));
   EXPECT_EQ(gather(full({}, 5, DType::float32), 0, full({}, 0, DType::int64)).shape(), Shape{});
   for (int t = 0; t < kDTypes; ++t) {

@@ -195,6 +195,84 @@ TEST(Linalg, PowersAndTypes) {
   static_assert(std::is_same_v<decltype(la::svd(a).s), Tensor<double>> && std::is_same_v<decltype(la::inv(a)), Tensor<double>>);
 }
 
+TEST(Linalg, LeastSquares) {
+  for (bool full_rank : {true, false})
+    for (const Shape& shape : {Shape{5, 3}, Shape{3, 5}, Shape{2, 4, 4}, Shape{2, 6, 2}}) {
+      AnyTensor a = draw(shape, -1, 1, 3), b = draw({shape[-2], 2}, -1, 1, 4);
+      auto [x, residuals, rank, s] = la::lstsq(a, b, {.full_rank = full_rank});
+      AnyTensor left = matmul(a, x) - b;
+      EXPECT_LT(distance(matmul(mt(a), left), zeros_like(matmul(mt(a), left))), 1e-12) << "the rest is orthogonal to the columns";
+      EXPECT_LT(distance(x, matmul(la::pinv(a), b)), 1e-11) << "the shortest";
+      AnyTensor rest = shape[-2] > shape[-1] ? sum(left * left, -2) : zeros({0}, DType::float64);
+      EXPECT_LT(distance(residuals, rest), 1e-12);
+      EXPECT_EQ(full_rank ? std::min(shape[-1], shape[-2]) : int64_t(values(rank)[0]), std::min(shape[-1], shape[-2]));
+    }
+  AnyTensor low = matmul(draw({4, 1}), draw({1, 3})), b = draw({4, 1}, -1, 1, 5);
+  auto [x, residuals, rank, s] = la::lstsq(low, b);
+  EXPECT_EQ(values(rank)[0], 1);
+  EXPECT_EQ(residuals.numel(), 0);
+  EXPECT_LT(distance(x, matmul(la::pinv(low), b)), 1e-12);
+}
+
+TEST(Linalg, MatrixExponential) {
+  Tensor<double> turn = {{0, -2}, {2, 0}};
+  EXPECT_LT(distance(la::matrix_exp(turn), Tensor<double>{{std::cos(2), -std::sin(2)}, {std::sin(2), std::cos(2)}}), 1e-14);
+  AnyTensor a = draw({3, 4, 4}, -1, 1, 2);
+  EXPECT_LT(distance(matmul(la::matrix_exp(a * 9), la::matrix_exp(a * -9)), eye(4).expand({3, 4, 4})), 1e-3)
+      << "scaled and squared";
+  EXPECT_LT(distance(la::matrix_exp(a * 9), matmul(la::matrix_exp(a * 4), la::matrix_exp(a * 5))), 1e-10);
+  auto [w, v] = la::eigh(symmetric(a));
+  EXPECT_LT(distance(la::matrix_exp(symmetric(a)), matmul(v * unsqueeze(exp(w), -2), mt(v))), 1e-12);
+  AnyTensor f = draw({2, 5, 5}, -3, 3, 3, DType::float32);
+  EXPECT_LT(distance(la::matrix_exp(f).to(DType::float64), la::matrix_exp(f.to(DType::float64))), 1e-5);
+  EXPECT_EQ(la::matrix_exp(draw({2, 0, 0})).shape(), Shape({2, 0, 0}));
+}
+
+TEST(Linalg, ProductsOfSeveral) {
+  AnyTensor a = draw({2, 9}), b = draw({9, 3}, -1, 1, 2), c = draw({3, 8}, -1, 1, 3), v = draw({8}, -1, 1, 4),
+            u = draw({2}, -1, 1, 5);
+  EXPECT_LT(distance(la::multi_dot({a, b, c}), matmul(matmul(a, b), c)), 1e-13);
+  EXPECT_LT(distance(la::multi_dot({u, a, b, c, v}), matmul(matmul(matmul(matmul(u, a), b), c), v)), 1e-13);
+  EXPECT_LT(distance(la::vecdot(a, draw({9}, -1, 1, 6)), matmul(a, draw({9}, -1, 1, 6))), 1e-13);
+  EXPECT_EQ(values(la::vander(Tensor<double>{2, 3}, 3)), (std::vector<double>{1, 2, 4, 1, 3, 9}));
+  EXPECT_EQ(la::vander(draw({}), 2).shape(), Shape({1, 2}));
+  AnyTensor t = draw({2, 3, 6}, -1, 1, 7);
+  EXPECT_EQ(la::tensorinv(t).shape(), Shape({6, 2, 3}));
+  AnyTensor y = draw({2, 3}, -1, 1, 8), x = la::tensorsolve(t, y);
+  EXPECT_LT(distance(tensordot(t, x, 1), y), 1e-12);
+  EXPECT_LT(distance(tensordot(la::tensorinv(t), y, 2), x), 1e-12);
+  EXPECT_LT(distance(la::tensorsolve(permute(t, {2, 0, 1}), y, {0}), x), 1e-12);
+}
+
+TEST(Linalg, ReflectorsOnAMatrix) {
+  AnyTensor a = draw({2, 5, 3}), c = draw({2, 5, 4}, -1, 1, 2);
+  auto [packed, tau] = la::geqrf(a);
+  AnyTensor q = la::qr(a, la::QrMode::complete).q;
+  EXPECT_LT(distance(la::ormqr(packed, tau, c), matmul(q, c)), 1e-13);
+  EXPECT_LT(distance(la::ormqr(packed, tau, c, {.transpose = true}), matmul(mt(q), c)), 1e-13);
+  EXPECT_LT(distance(la::ormqr(packed, tau, mt(c), {.left = false}), matmul(mt(c), q)), 1e-13);
+}
+
+TEST(LinalgGradients, Compositions) {
+  EXPECT_EQ(gradcheck([](const auto& in) { return la::matrix_exp(in[0] * 4); }, {leaf({3, 3})},
+                      {.tolerance = 1e-5, .second_tolerance = 1e-3}),
+            "");
+  for (bool full_rank : {true, false})
+    for (const Shape& shape : {Shape{4, 2}, Shape{2, 4}})
+      EXPECT_EQ(gradcheck([&](const auto& in) { return la::lstsq(in[0], in[1], {.full_rank = full_rank}).solution; },
+                          {leaf(shape), leaf({shape[0], 2}, 6)}, {.second_tolerance = 1e-3}),
+                "");
+  EXPECT_EQ(gradcheck(
+                [](const auto& in) {
+                  return la::multi_dot({in[0], in[1], in[2]});
+                },
+                {leaf({2, 3}), leaf({3, 2}, 6), leaf({2, 4}, 7)}),
+            "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return la::vander(in[0], 4); }, {leaf({2, 3})}), "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return la::ormqr(in[0], in[1], in[2]); }, {leaf({4, 2}), leaf({2}, 6), leaf({4, 3}, 7)}),
+            "");
+}
+
 TEST(LinalgGradients, Solutions) {
   auto solve = [](const auto& in) { return la::solve(positive(in[0]), in[1]); };
   EXPECT_EQ(gradcheck(solve, {leaf({3, 3}), leaf({3, 2}, 6)}), "");
@@ -358,6 +436,13 @@ TEST(LinalgErrors, NameTheShapes) {
   EXPECT_THROW(la::svd(square.to(DType::int32)), DTypeError);
   EXPECT_THROW(la::solve(square, square.to(DType::float32)), DTypeError);
   EXPECT_THROW(la::inv(AnyTensor()), ValueError);
+  EXPECT_THROW(la::lstsq(a, draw({4, 2})), ShapeError);
+  EXPECT_THROW(la::multi_dot({square}), ValueError);
+  EXPECT_THROW(la::multi_dot({square, draw({4, 2})}), ShapeError);
+  EXPECT_THROW(la::tensorinv(draw({2, 3, 5})), ShapeError);
+  EXPECT_THROW(la::tensorinv(square, 0), ValueError);
+  EXPECT_THROW(la::tensorsolve(draw({2, 3, 5}), draw({2, 3})), ShapeError);
+  EXPECT_THROW(la::ormqr(draw({4, 2}), draw({2}), draw({5, 2})), ShapeError);
   AnyTensor leaf = draw({4, 3}).requires_grad_();
   EXPECT_THROW(la::qr(leaf, la::QrMode::complete).q.backward(draw({4, 4})), GraphError);
   EXPECT_THROW(la::svd(leaf).u.backward(draw({4, 4})), GraphError);

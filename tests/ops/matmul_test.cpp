@@ -134,6 +134,9 @@ TEST(Matmul, AllRanks) {
   EXPECT_LT(distance(outer(v, w), naive(v.unsqueeze(1), w.unsqueeze(0))), 1e-14);
   EXPECT_LT(distance(mv(b.t(), v), matmul(b.t(), v)), 1e-14);
   EXPECT_LT(distance(inner(b.t(), draw({3, 5}, -1, 1, 9)), naive(b.t(), draw({3, 5}, -1, 1, 9).t())), 1e-14);
+  AnyTensor one = draw({2, 1}, -1, 1, 3), many = draw({3, 2}, -1, 1, 4);
+  EXPECT_LT(distance(tensordot(one, many, {1}, {0}), outer(one.squeeze(-1), sum(many, 0))), 1e-12) << "size 1 broadcasts";
+  EXPECT_LT(distance(tensordot(one, many, {0, 1}, {1, 0}), sum(one.squeeze(-1) * sum(many, 0))), 1e-12);
   EXPECT_LT(distance(tensordot(draw({2, 3, 4}, -1, 1, 5), draw({4, 3, 6}, -1, 1, 6), {1, 2}, {1, 0}),
                      naive(draw({2, 3, 4}, -1, 1, 5).reshape({2, 12}), draw({4, 3, 6}, -1, 1, 6).transpose(0, 1).reshape({12, 6}))),
             1e-14);

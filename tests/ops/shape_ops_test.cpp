@@ -333,6 +333,8 @@ TEST(Pad, EveryMode) {
   EXPECT_EQ(values(pad(x, {1, 2}, PadMode::constant, 9)), (V{9, 0, 1, 2, 9, 9}));
   EXPECT_EQ(values(pad(x, {2, 1}, PadMode::reflect)), (V{2, 1, 0, 1, 2, 1}));
   EXPECT_EQ(values(pad(x, {1, 2}, PadMode::replicate)), (V{0, 0, 1, 2, 2, 2}));
+  EXPECT_EQ(values(pad(x, {2, -1}, PadMode::replicate)), (V{0, 0, 0, 1}));
+  EXPECT_EQ(values(pad(x, {-3, 4}, PadMode::replicate)), (V{2, 2, 2, 2})) << "all of the axis is cut off first";
   EXPECT_EQ(values(pad(x, {2, 3}, PadMode::circular)), (V{1, 2, 0, 1, 2, 0, 1, 2}));
   EXPECT_EQ(values(pad(x, {-1, 1})), (V{1, 2, 0}));
   EXPECT_EQ(values(pad(x, {1, -2}, PadMode::circular)), (V{0, 0}));

@@ -39,7 +39,8 @@ AnyTensor solve_triangular(const AnyTensor& a, const AnyTensor& b, const Triangu
 /// Lower L with L L' = A (upper: U with U' U = A) of symmetric positive definite A, of which that triangle is read.
 AnyTensor cholesky(const AnyTensor& a, bool upper = false);
 WithInfo<AnyTensor> cholesky_ex(const AnyTensor& a, bool upper = false);
-/// X with A X = B, given the factor of A from cholesky().
+/// X with A X = B, given the factor of A from cholesky(). The factor's gradient says what each element of a whole matrix in its place
+/// would do, also beyond the triangle that is read.
 AnyTensor cholesky_solve(const AnyTensor& b, const AnyTensor& factor, bool upper = false);
 /// The inverse of A, given its factor from cholesky().
 AnyTensor cholesky_inverse(const AnyTensor& factor, bool upper = false);
@@ -94,6 +95,39 @@ AnyTensor pinv(const AnyTensor& a, const PinvOptions& options = {});
 /// The number of singular values that do not count as zero: int64.
 Tensor<int64_t> matrix_rank(const AnyTensor& a, const PinvOptions& options = {});
 
+struct LstsqOptions {
+  bool full_rank = false;  // A is known to be: through QR. Else through singular values, and of all solutions the shortest
+  double rcond = -1;  // singular values up to rcond times the largest count as zero; negative: max(m, n) times the dtype's epsilon
+};
+template <class X> struct Lstsq {
+  X solution;
+  X residuals;     // the sums of squares that are left, where there are more rows than columns and all are of full rank; else empty
+  AnyTensor rank;  // int64; empty where full_rank was said
+  AnyTensor singular_values;
+};
+/// X that makes the sum of squares of A X - B smallest, for A (..., m, n) and B (..., m, k).
+Lstsq<AnyTensor> lstsq(const AnyTensor& a, const AnyTensor& b, const LstsqOptions& options = {});
+
+struct OrmqrOptions {
+  bool left = true;        // Q C, or C Q
+  bool transpose = false;  // Q' in place of Q
+};
+/// The product of C with the square Q that the reflectors from geqrf() stand for.
+AnyTensor ormqr(const AnyTensor& a, const AnyTensor& tau, const AnyTensor& c, const OrmqrOptions& options = {});
+
+/// exp(A) by scaling, a Pade approximant and squaring. Higham: The scaling and squaring method for the matrix exponential revisited (2005).
+AnyTensor matrix_exp(const AnyTensor& a);
+/// The product of several matrices in the order that costs least; the first and the last may be vectors.
+AnyTensor multi_dot(const std::vector<AnyTensor>& matrices);
+/// The sum of products along an axis; a and b broadcast.
+AnyTensor vecdot(const AnyTensor& a, const AnyTensor& b, int64_t axis = -1);
+/// x^0, x^1, ... x^(n - 1) along a new last axis; n = -1: as many as the last axis of x has. A scalar counts as a vector of one.
+AnyTensor vander(const AnyTensor& x, int64_t n = -1);
+/// The inverse of tensordot(a, ., a.dim() - ind): a's first `ind` axes are the rows of a matrix, the others its columns.
+AnyTensor tensorinv(const AnyTensor& a, int64_t ind = 2);
+/// x with tensordot(a, x, x.dim()) = b; `axes` of a are first moved to the end.
+AnyTensor tensorsolve(const AnyTensor& a, const AnyTensor& b, const Shape& axes = {});
+
 // On typed tensors.
 template <class T> concept Real = std::is_same_v<T, float> || std::is_same_v<T, double>;
 #define GRADUS_TYPED_LINALG(name, parameters, arguments) \
@@ -115,6 +149,14 @@ GRADUS_TYPED_LINALG(householder_product, (const Tensor<T>& a, const Tensor<T>& t
 GRADUS_TYPED_LINALG(svdvals, (const Tensor<T>& a), (untyped(a)))
 GRADUS_TYPED_LINALG(eigvalsh, (const Tensor<T>& a, bool upper = false), (untyped(a), upper))
 GRADUS_TYPED_LINALG(matrix_power, (const Tensor<T>& a, int64_t n), (untyped(a), n))
+GRADUS_TYPED_LINALG(ormqr, (const Tensor<T>& a, const Tensor<T>& tau, const Tensor<T>& c, const OrmqrOptions& options = {}),
+                    (untyped(a), untyped(tau), untyped(c), options))
+GRADUS_TYPED_LINALG(matrix_exp, (const Tensor<T>& a), (untyped(a)))
+GRADUS_TYPED_LINALG(multi_dot, (const std::vector<Tensor<T>>& matrices), (std::vector<AnyTensor>(matrices.begin(), matrices.end())))
+GRADUS_TYPED_LINALG(vecdot, (const Tensor<T>& a, const Tensor<T>& b, int64_t axis = -1), (untyped(a), untyped(b), axis))
+GRADUS_TYPED_LINALG(vander, (const Tensor<T>& x, int64_t n = -1), (untyped(x), n))
+GRADUS_TYPED_LINALG(tensorinv, (const Tensor<T>& a, int64_t ind = 2), (untyped(a), ind))
+GRADUS_TYPED_LINALG(tensorsolve, (const Tensor<T>& a, const Tensor<T>& b, const Shape& axes = {}), (untyped(a), untyped(b), axes))
 GRADUS_TYPED_LINALG(pinv, (const Tensor<T>& a, const PinvOptions& options = {}), (untyped(a), options))
 #undef GRADUS_TYPED_LINALG
 template <Real T> LuFactor<Tensor<T>> lu_factor(const Tensor<T>& a) {

@@ -22,7 +22,7 @@ AnyTensor outer(const AnyTensor& a, const AnyTensor& b);
 AnyTensor inner(const AnyTensor& a, const AnyTensor& b);
 /// Sums over the last `axes` axes of a and the first of b.
 AnyTensor tensordot(const AnyTensor& a, const AnyTensor& b, int axes = 2);
-/// Sums over the axes of a and of b that are named, pair by pair.
+/// Sums over the axes of a and of b that are named, pair by pair; one of size 1 broadcasts.
 AnyTensor tensordot(const AnyTensor& a, const AnyTensor& b, const Shape& axes_a, const Shape& axes_b);
 
 struct AddmmOptions {

@@ -99,7 +99,7 @@ AnyTensor diagonal_scatter(const AnyTensor& x, const AnyTensor& source, int64_t 
 // ---- padding
 enum class PadMode { constant, reflect, replicate, circular };
 /// Adds before and after the last axis, then the one before it, and so on: {left, right, top, bottom}. Negative amounts cut off
-/// (constant and circular only). reflect leaves out the edge, replicate repeats it, circular goes on at the other end.
+/// before anything is added. reflect leaves out the edge, replicate repeats it (of the axis as it was), circular goes on at the other end.
 AnyTensor pad(const AnyTensor& x, const std::vector<int64_t>& amounts, PadMode mode = PadMode::constant, Scalar value = 0);
 
 // ---- products by shape
