@@ -1,8 +1,11 @@
 // Networks: modules and what they are made of.
 #pragma once
 #include "gradus/nn/activation.h"
+#include "gradus/nn/attention.h"
 #include "gradus/nn/container.h"
 #include "gradus/nn/conv.h"
+#include "gradus/nn/dropout.h"
+#include "gradus/nn/embedding.h"
 #include "gradus/nn/init.h"
 #include "gradus/nn/linear.h"
 #include "gradus/nn/loss.h"
