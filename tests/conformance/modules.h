@@ -34,5 +34,6 @@ void add_function(Modules& all, const std::string& name, std::function<Outputs(A
 
 void add_layers(Modules&);
 void add_losses(Modules&);
+void add_norms(Modules&);
 
 }  // namespace conformance

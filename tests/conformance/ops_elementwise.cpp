@@ -46,6 +46,22 @@ void add_arithmetic(Registry& ops) {
   OP("equal", equal(c[0], c.t(1, "other")));
 }
 
+std::optional<double> maybe_number(const Arguments& c, int position, const char* name) {
+  return c.given(position, name) ? std::optional<double>(c.d(position, name, 0)) : std::nullopt;
+}
+
+void add_composed(Registry& ops) {
+  OP("lerp", c.is_tensor(2, "weight") ? lerp(c[0], c.t(1), c.t(2, "weight")) : lerp(c[0], c.t(1), c.s(2, "weight")));
+  OP("addcmul", addcmul(c[0], c.t(1), c.t(2), c.s(-1, "value", 1)));
+  OP("addcdiv", addcdiv(c[0], c.t(1), c.t(2), c.s(-1, "value", 1)));
+  OP("nan_to_num", nan_to_num(c[0], c.d(1, "nan", 0), maybe_number(c, 2, "posinf"), maybe_number(c, 3, "neginf")));
+  OP("logit", logit(c[0], maybe_number(c, 1, "eps")));
+  OP("logaddexp", logaddexp(c[0], c.t(1))), OP("logaddexp2", logaddexp2(c[0], c.t(1))), OP("xlogy", xlogy(c[0], c.t(1)));
+  OP("hypot", hypot(c[0], c.t(1))), OP("heaviside", heaviside(c[0], c.t(1))), OP("ldexp", ldexp(c[0], c.t(1)));
+  BINARY("copysign", copysign), BINARY("float_power", float_power);
+  UNARY(sinc), UNARY(deg2rad), UNARY(rad2deg), UNARY(signbit), UNARY(isposinf), UNARY(isneginf);
+}
+
 void add_casts(Registry& ops) {
   OP("bfloat16", c[0].to(DType::bfloat16)), OP("half", c[0].to(DType::float16)), OP("float", c[0].to(DType::float32));
   OP("double", c[0].to(DType::float64)), OP("bool", c[0].to(DType::boolean)), OP("byte", c[0].to(DType::uint8));
@@ -54,6 +70,8 @@ void add_casts(Registry& ops) {
 }
 
 void add_activations(Registry& ops) {
+  OP("nn.functional.glu", glu(c[0], c.i(1, "dim", -1)));
+  OP("nn.functional.prelu", prelu(c[0], c.t(1, "weight")));
   OP("nn.functional.relu", relu(c[0]));
   OP("nn.functional.relu6", relu6(c[0]));
   OP("nn.functional.silu", silu(c[0]));
@@ -79,6 +97,7 @@ void add_activations(Registry& ops) {
 void add_elementwise(Registry& ops) {
   add_math(ops);
   add_arithmetic(ops);
+  add_composed(ops);
   add_casts(ops);
   add_activations(ops);
 }

@@ -15,9 +15,42 @@ ScatterReduction reduction(const std::string& name) {
   throw std::runtime_error("runner: a reduction named " + name);
 }
 
+/// One entry between the brackets.
+Index index_of(const Value& v) {
+  auto bound = [](const Value& b) { return b.given() ? Bound(b.i) : Bound(gradus::_); };
+  switch (v.kind) {
+    case Value::integer: return v.i;
+    case Value::null: return newaxis;
+    case Value::ellipsis: return ellipsis;
+    case Value::tensor: return v.t;
+    case Value::slice: return Slice{bound(v.items.at(0)), bound(v.items.at(1)), v.items.at(2).given() ? v.items[2].i : 1};
+    case Value::list: {
+      std::vector<int64_t> list;
+      for (const Value& item : v.items) {
+        if (item.kind != Value::integer) throw LeftOut("nested lists between brackets: Gradus takes tensors");
+        list.push_back(item.i);
+      }
+      return Index(tensor<int64_t>(list));
+    }
+    default: throw std::runtime_error("runner: an index that is " + describe(v));
+  }
+}
+/// x[...]: JSON has lists for tuples too. One of numbers alone is the list of places that it is in the recordings.
+AnyTensor indexed(const AnyTensor& x, const Value& v) {
+  bool numbers = v.kind == Value::list;
+  for (const Value& item : v.items) numbers = numbers && item.kind == Value::integer;
+  std::vector<Index> list;
+  if (v.kind == Value::list && !numbers)
+    for (const Value& item : v.items) list.push_back(index_of(item));
+  else
+    list.push_back(index_of(v));
+  return gradus::detail::read_index(x, list.data(), list.size());
+}
+
 }  // namespace
 
 void add_indexing(Registry& ops) {
+  OP("__getitem__", indexed(c[0], c.at(1)));
   OP("gather", gather(c[0], c.i(1, "dim"), c.t(2, "index")));
   ops.add("scatter", [](Arguments& c) -> Outputs {
     std::string how = c.str(-1, "reduce", "");

@@ -250,6 +250,7 @@ AddmmOptions scales(const Arguments& c) { return {.beta = c.d(-1, "beta", 1), .a
 
 void add_products(Registry& ops) {
   OP("matmul", matmul(c[0], c.t(1, "other"))).loose();
+  OP("einsum", einsum(c.str(1, "equation", ""), c.list(0))).loose();
   OP("mm", mm(c[0], c.t(1))).loose();
   OP("bmm", bmm(c[0], c.t(1))).loose();
   OP("mv", mv(c[0], c.t(1))).loose();

@@ -182,6 +182,37 @@ void add_nets(Registry& ops) {
   OP("nn.functional.batch_norm",
      batch_norm(channelled(c[0]), c.maybe(1, "running_mean"), c.maybe(2, "running_var"), c.maybe(3, "weight"), c.maybe(4, "bias"),
                 {.training = c.b(5, "training", false), .momentum = c.d(6, "momentum", 0.1), .eps = c.d(7, "eps", 1e-5)}));
+  ops.add("nn.functional.scaled_dot_product_attention",
+          [](Arguments& c) -> Outputs {
+            if (c.d(4, "dropout_p", 0) != 0) throw LeftOut("dropout, whose numbers are not PyTorch's");
+            AttentionOptions o;
+            o.mask = c.maybe(3, "attn_mask"), o.is_causal = c.b(5, "is_causal", false);
+            if (c.given(-1, "scale")) o.scale = c.d(-1, "scale", 1);
+            if (c.b(-1, "enable_gqa", false)) throw LeftOut("heads that share keys");
+            return scaled_dot_product_attention(c[0], c.t(1), c.t(2), o);
+          })
+      .loose();
+  // Recorded with the weight first.
+  ops.add("nn.functional.embedding", [](Arguments& c) -> Outputs {
+    EmbeddingOptions o;
+    if (c.given(-1, "padding_idx")) o.padding_idx = c.i(-1, "padding_idx");
+    if (c.given(-1, "max_norm") || c.b(-1, "scale_grad_by_freq", false))
+      throw LeftOut("an embedding that changes its weight or gradient");
+    c.b(-1, "sparse", false);
+    return embedding(c.t(1), c[0], o);
+  });
+  ops.add("nn.functional.embedding_bag", [](Arguments& c) -> Outputs {
+    EmbeddingBagOptions o;
+    std::string mode = c.str(-1, "mode", "mean");
+    o.mode = mode == "sum" ? BagMode::sum : mode == "max" ? BagMode::max : BagMode::mean;
+    o.offsets = c.maybe(-1, "offsets"), o.per_sample_weights = c.maybe(-1, "per_sample_weights");
+    if (c.given(-1, "padding_idx")) o.padding_idx = c.i(-1, "padding_idx");
+    if (c.given(-1, "max_norm") || c.b(-1, "scale_grad_by_freq", false))
+      throw LeftOut("an embedding that changes its weight or gradient");
+    if (c.b(-1, "include_last_offset", false)) throw LeftOut("offsets with one more at the end");
+    c.b(-1, "sparse", false);
+    return embedding_bag(c.t(1), c[0], o);
+  });
   OP("nn.functional.group_norm",
      group_norm(c[0], c.i(1, "num_groups"), c.maybe(2, "weight"), c.maybe(3, "bias"), c.d(4, "eps", 1e-5)));
   OP("nn.functional.instance_norm",

@@ -78,6 +78,7 @@ CaseResult run_module(Value& line) {
     Modules modules;
     add_layers(modules);
     add_losses(modules);
+    add_norms(modules);
     return modules;
   }();
   auto found = all.find(line["module"].s);
