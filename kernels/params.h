@@ -47,4 +47,29 @@ struct AttentionParams {
   Draw draw{};
 };
 
+/// What a reduction makes of the elements that fall together.
+enum class ReduceKind : uint8_t {
+  sum,
+  mean,
+  nansum,  // NaN counts as nothing
+  prod,
+  max,
+  min,
+  count_nonzero,
+  all,
+  any,
+  norm,       // (sum |x|^p)^(1/p), p neither 0 nor infinite
+  max_abs,    // the norm for p = infinity
+  min_abs,    // and for -infinity
+  var,        // sum (x - center)^2 / (n - p)
+  std,        // its root
+  logsumexp,  // center + log(sum exp(x - center)), the center counting as 0 where it is not finite
+};
+
+/// What a scan makes of the elements up to each.
+enum class Scan : uint8_t { sum, prod, logsumexp };
+
+/// Which element, were they in order: the one of a given number, or the middle one of all (NaN where there is any) or of the numbers.
+enum class Nth : uint8_t { kth, median, nanmedian };
+
 }  // namespace gradus

@@ -4,7 +4,6 @@
 
 namespace gradus {
 
-inline DType accumulate_dtype(DType t) { return is_half(t) ? DType::float32 : t; }
 /// Throws unless w is undefined or fits x: its device, a dtype that goes with x's, and this shape.
 void check_parameter(const char* op, const char* what, const AnyTensor& w, const Shape& shape, const AnyTensor& x);
 /// w in the dtype that kernels for x compute in, row-major; not recorded. Undefined stays so.

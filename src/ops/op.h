@@ -7,6 +7,9 @@
 
 namespace gradus {
 
+/// The dtype that kernels compute in.
+inline DType accumulate_dtype(DType t) { return is_half(t) ? DType::float32 : t; }
+
 /// x as a kernel sees it; valid while x lives. An undefined tensor is an absent operand.
 inline Array array(const AnyTensor& x) {
   if (!x.defined()) return {};

@@ -1,50 +1,90 @@
-// Reductions.
-#include <algorithm>
-#include <vector>
-
-#include "kernels/array.h"
+// Sums, products and counts; how elements are gathered; the reductions' entries in the table.
+#include "kernels/cpu/isa/fold.h"
 #include "kernels/dispatch.h"
-#include "kernels/packet.h"
-#include "kernels/plan.h"
 
 namespace gradus::cpu {
 inline namespace GRADUS_ISA {
+namespace {
 
-/// y has the rank of x or fewer dimensions; the axes that y lacks or has as 1 are summed. Half types are summed in float.
-void sum(const Array& y, const Array& x) {
-  Plan plan;
-  View views[] = {{x.rank, x.shape, x.stride}, {y.rank, y.shape, y.stride}};
-  plan.set(x.rank, x.shape, views, 2);
-  const int last = plan.rank - 1;
-  dispatch_number("sum", x.dtype, [&]<class T>() {
-    using Acc = accumulate_t<T>;
-    std::vector<Acc> sums;
-    if (!std::is_same_v<T, Acc>)
-      sums.assign(y.count, Acc(0));
+struct AddNumbers : Add {  // NaN counts as nothing
+  template <class P> GRADUS_FN static P take(P x, P, P) { return where(x == x, x, P(0)); }
+};
+struct Multiply : Add {
+  template <class A> static constexpr A kFirst = 1;
+  template <class P> GRADUS_FN static P join(P a, P b) { return a * b; }
+};
+
+using Gather = void (*)(void* to, const char* from, int64_t step, int64_t n);
+
+template <class To, class From, bool kNonzero> void gather(void* to, const char* from, int64_t step, int64_t n) {
+  To* y = static_cast<To*>(to);
+  int64_t i = 0;
+  auto one = [](const From& x) {
+    if constexpr (kNonzero)
+      return To(accumulate_t<From>(x) != 0);
     else
-      std::fill_n(y.as<T>(), y.count, T(0));
-    Acc* out = sums.empty() ? reinterpret_cast<Acc*>(y.data) : sums.data();
-    int64_t at[kMaxRank] = {}, from_step = plan.stride[0][last], to_step = plan.stride[1][last], n = plan.size[last];
-    const T* from = x.as<T>();
-    for (int64_t rest = plan.count; rest > 0; rest -= n) {
-      if (to_step == 0 || plan.count == 1) {
-        Acc lane[8] = {};  // eight sums in step: an order that is fixed, and that the compiler can vectorise
-        int64_t i = 0;
-        for (; i + 8 <= n; i += 8)
-          for (int k = 0; k < 8; ++k) lane[k] += Acc(from[(i + k) * from_step]);
-        for (; i < n; ++i) lane[i % 8] += Acc(from[i * from_step]);
-        for (Acc v : lane) *out += v;
-      } else {
-        for (int64_t i = 0; i < n; ++i) out[i * to_step] += Acc(from[i * from_step]);
-      }
-      for (int d = last - 1; d >= 0; --d) {
-        from += plan.stride[0][d], out += plan.stride[1][d];
-        if (++at[d] < plan.size[d]) break;
-        from -= plan.stride[0][d] * at[d], out -= plan.stride[1][d] * at[d], at[d] = 0;
-      }
-    }
-    for (int64_t i = 0; i < int64_t(sums.size()); ++i) y.as<T>()[i] = T(sums[i]);
-  });
+      return To(x);
+  };
+  if (step == sizeof(From)) {
+    auto* x = reinterpret_cast<const From*>(from);
+    if constexpr (std::is_same_v<To, float> && !std::is_same_v<From, float>)
+      for (; i + kLanesF <= n; i += kLanesF) store(y + i, load(x + i));
+    for (; i < n; ++i) y[i] = one(x[i]);
+  } else {
+    for (; i < n; ++i, from += step) y[i] = one(*reinterpret_cast<const From*>(from));
+  }
+}
+
+const Fold& sum_fold(ReduceKind kind, DType x) {
+  switch (kind) {
+    case ReduceKind::nansum: return GRADUS_FLOAT_FOLD(AddNumbers, x);
+    case ReduceKind::prod: return GRADUS_NUMBER_FOLD(Multiply, x);
+    case ReduceKind::count_nonzero:
+    case ReduceKind::all:
+    case ReduceKind::any: return Folding<Add, int64_t>::kFold;
+    default: break;
+  }
+  if (x == DType::float16) return Folding<Add, half>::kFold;
+  if (x == DType::bfloat16) return Folding<Add, bfloat16>::kFold;
+  return GRADUS_NUMBER_FOLD(Add, x);
+}
+
+}  // namespace
+
+void set_gather(Reduce& r, DType x, DType reads, bool nonzero) {
+  const int64_t step = r.by_rows ? r.gone_x[r.gone_rank - 1] : r.kept_x[r.kept_rank - 1];
+  if (x == reads && step == r.x_item && !nonzero) return;
+  if (x == DType::boolean) x = DType::uint8;
+  if (nonzero)
+    r.gather = dispatch_number("count_nonzero", x, []<class T>() -> Gather { return gather<int64_t, T, true>; });
+  else if (reads == DType::int64)
+    r.gather = dispatch_integer("sum", x, []<class T>() -> Gather { return gather<int64_t, T, false>; });
+  else if (x == reads)
+    r.gather = dispatch_size(x, []<class T>() -> Gather { return gather<T, T, false>; });
+  else
+    r.gather = x == DType::float16 ? Gather(gather<float, half, false>) : gather<float, bfloat16, false>;
+}
+
+void reduce(const Array& y, const Array& x, const Array& center, ReduceKind kind, double p) {
+  Reduce r;
+  lay_out(r, y, x);
+  const bool counts = kind == ReduceKind::count_nonzero || kind == ReduceKind::all || kind == ReduceKind::any;
+  const bool extreme =
+      kind == ReduceKind::max || kind == ReduceKind::min || kind == ReduceKind::max_abs || kind == ReduceKind::min_abs;
+  const bool norm = kind == ReduceKind::norm || kind == ReduceKind::var || kind == ReduceKind::std || kind == ReduceKind::logsumexp;
+  const Fold& fold = norm ? norm_fold(kind, x.dtype, p) : extreme ? extreme_fold(kind, x.dtype) : sum_fold(kind, x.dtype);
+  r.kind = kind, r.p = p, r.center = center.as<char>(), r.sum_item = fold.sum_item;
+  set_gather(r, x.dtype, fold.reads, counts);
+  reduce(r, fold);
+}
+
+void sum(const Array& y, const Array& x) {
+  Reduce r;
+  lay_out(r, y, x);
+  const Fold& fold = sum_fold(ReduceKind::sum, x.dtype);
+  r.kind = ReduceKind::sum, r.p = 0, r.sum_item = fold.sum_item;
+  set_gather(r, x.dtype, fold.reads);
+  reduce(r, fold);
 }
 
 }  // namespace GRADUS_ISA
