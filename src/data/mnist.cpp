@@ -70,10 +70,11 @@ Mnist::Mnist(const std::string& folder, Split split, const MnistOptions& options
     const int last = labels.numel() ? *std::max_element(classes, classes + labels.numel()) : 0;
     for (int i = 0; i <= std::max(last, 9); ++i) class_names_.push_back(std::to_string(i));
   }
-  const float mean = options.mean.value_or(fashion ? 0.2860f : 0.1307f), std = options.std.value_or(fashion ? 0.3530f : 0.3081f);
-  if (!(std > 0) || !std::isfinite(mean))
-    throw ValueError("Mnist: mean " + std::to_string(mean) + " and std " + std::to_string(std));
-  for (int i = 0; i < 256; ++i) value_of_[i] = (float(i) / 255 - mean) / std;
+  const float mean = options.mean.value_or(fashion ? 0.2860f : 0.1307f),
+              deviation = options.deviation.value_or(fashion ? 0.3530f : 0.3081f);
+  if (!(deviation > 0) || !std::isfinite(mean))
+    throw ValueError("Mnist: mean " + std::to_string(mean) + " and deviation " + std::to_string(deviation));
+  for (int i = 0; i < 256; ++i) value_of_[i] = (float(i) / 255 - mean) / deviation;
 }
 
 void Mnist::normalize(float* to, int64_t image) const {

@@ -42,10 +42,11 @@ TEST(Mnist, NormalisesImages) {
   EXPECT_EQ(distance(images.select(0, 0), image), 0);
   EXPECT_EQ(labels.vector(), (std::vector<int64_t>{1, 0}));
 
-  data::Mnist plain(folder.path(), data::train, {.mean = 0, .std = 1});
+  data::Mnist plain(folder.path(), data::train, {.mean = 0, .deviation = 1});
   EXPECT_EQ(plain.get(0).first.data()[5], float(raw[5]) / 255);
   EXPECT_EQ(message_of<IndexError>([&] { mnist.get(12); }), "Mnist: sample 12 is outside [0, 12)");
-  EXPECT_NE(message_of<ValueError>([&] { data::Mnist(folder.path(), data::train, {.std = 0}); }).find("std 0"), std::string::npos);
+  EXPECT_NE(message_of<ValueError>([&] { data::Mnist(folder.path(), data::train, {.deviation = 0}); }).find("deviation 0"),
+            std::string::npos);
 }
 
 TEST(Mnist, IsReadInTheLoopOfTheReadme) {

@@ -59,33 +59,34 @@ class Pass {
   std::unique_ptr<State> state_;
 };
 
+template <class D, class C>
+auto make_batch(const D& dataset, const C& collate, std::span<const int64_t> indices, uint64_t seed, uint64_t epoch) {
+  NoGrad no_grad;
+  if constexpr (BatchDataset<D> && std::is_same_v<C, Collate>) {
+    return dataset.get_batch(indices);
+  } else {
+    std::vector<sample_t<D>> samples;
+    samples.reserve(indices.size());
+    for (int64_t i : indices) {
+      if constexpr (RandomDataset<D>) {
+        Generator g(mix_seed(seed, epoch, uint64_t(i)));
+        samples.push_back(dataset.get(i, g));
+      } else {
+        samples.push_back(dataset.get(i));
+      }
+    }
+    return collate(std::move(samples));
+  }
+}
+
 template <Dataset D, class C> struct MakerOf final : BatchMaker {
   MakerOf(D&& d, C&& c) : dataset(std::move(d)), collate(std::move(c)) {}
   D dataset;
   C collate;
 
-  static constexpr bool kWhole = BatchDataset<D> && std::is_same_v<C, Collate>;
-  auto batch(std::span<const int64_t> indices, uint64_t seed, uint64_t epoch) const {
-    NoGrad no_grad;
-    if constexpr (kWhole) {
-      return dataset.get_batch(indices);
-    } else {
-      std::vector<sample_t<D>> samples;
-      samples.reserve(indices.size());
-      for (int64_t i : indices) {
-        if constexpr (RandomDataset<D>) {
-          Generator g(mix_seed(seed, epoch, uint64_t(i)));
-          samples.push_back(dataset.get(i, g));
-        } else {
-          samples.push_back(dataset.get(i));
-        }
-      }
-      return collate(std::move(samples));
-    }
-  }
-  using Batch = decltype(std::declval<const MakerOf&>().batch({}, 0, 0));
+  using Batch = decltype(make_batch(std::declval<const D&>(), std::declval<const C&>(), {}, 0, 0));
   std::shared_ptr<void> make(std::span<const int64_t> indices, uint64_t seed, uint64_t epoch) const override {
-    return std::make_shared<Batch>(batch(indices, seed, epoch));
+    return std::make_shared<Batch>(make_batch(dataset, collate, indices, seed, epoch));
   }
 };
 

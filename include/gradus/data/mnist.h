@@ -15,9 +15,9 @@ enum Split { train, test };
 struct MnistOptions {
   bool download = false;  // fetch what is missing in the folder (needs a build with libcurl and OpenSSL)
   bool fashion = false;   // which of the two to fetch
-  std::optional<float> mean =
-      {};  // pixels become (value / 255 - mean) / std. Unless given: 0.1307 and 0.3081, as is usual for MNIST,
-  std::optional<float> std = {};  // and 0.2860 and 0.3530 where the labels are Fashion-MNIST's
+  // Pixels become (value / 255 - mean) / deviation. Unless given, these are 0.1307 and 0.3081, as is usual for MNIST, and 0.2860
+  // and 0.3530 where the labels are Fashion-MNIST's.
+  std::optional<float> mean = {}, deviation = {};
 };
 
 /// Images as float (1, 28, 28) and their classes. The folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte,
