@@ -57,8 +57,7 @@ TEST(Scan, EveryLayoutAndType) {
       for (int axis = 0; axis < std::max(1, x.dim()); ++axis) {
         double tolerance = kTolerance[int(type)];
         EXPECT_LT(distance(cumsum(x, axis), expected(x, axis, 0, plus)), tolerance) << to_string(x.shape()) << axis << name(type);
-        EXPECT_LT(distance(cumprod(x * 2, axis), expected(x * 2, axis, 1, times)), tolerance)
-            << to_string(x.shape()) << name(type);
+        EXPECT_LT(distance(cumprod(x * 2, axis), expected(x * 2, axis, 1, times)), tolerance) << to_string(x.shape()) << name(type);
         EXPECT_LT(distance(logcumsumexp(x, axis), expected(x, axis, -kInf, log_add)), tolerance)
             << to_string(x.shape()) << name(type);
       }
