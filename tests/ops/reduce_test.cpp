@@ -469,3 +469,9 @@ TEST(ReduceHarness, CatchesAWrongGradient) {
       });
   EXPECT_NE(gradcheck([&](auto& in) { return wrong_max(in)[0]; }, {x}), "");
 }
+
+TEST(Reduce, OfNothingOverSeveralAxes) {
+  EXPECT_EQ(values(sum(draw({0, 3, 4}), {0, 2})), std::vector<double>(3, 0));
+  EXPECT_EQ(values(sum(draw({4, 0, 3}).transpose(0, 2), {0, 1})), std::vector<double>(4, 0));
+  EXPECT_EQ(sum_to(draw({3, 2, 0}).permute({2, 0, 1}), {}).item(), 0);
+}

@@ -149,6 +149,7 @@ template <class Op, class T> struct Folding {
   static A one(const Reduce& r, const char* x, int64_t begin, int64_t end, const Parameters& s) {
     Tree tree;
     const int last = r.gone_rank - 1;
+    if (begin >= end) return across(tree.total());  // of nothing: an axis may have size 0
     if (last == 0) {
       line(tree, r, x + begin * r.gone_x[0], end - begin, s);
       return across(tree.total());
