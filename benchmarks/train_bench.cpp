@@ -1,5 +1,5 @@
 // Training steps of four nets: time, memory, and losses from given weights. compare.py runs it beside the peer's program.
-//   train_bench CASE [--threads N] [--dump FILE --losses N] [--profile]
+//   train_bench CASE [--threads N] [--dump FILE --losses N]
 // CASE: mlp convnet resnet gpt. With --dump it writes the weights and inputs and prints the loss of each step, without dropout.
 #include <cmath>
 #include <cstring>

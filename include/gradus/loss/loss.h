@@ -52,7 +52,8 @@ struct BinaryCrossEntropyOptions {
   AnyTensor weight = {};  // of each element; broadcasts
   Reduction reduction = Reduction::mean;
 };
-/// -(t log x + (1 - t) log(1 - x)) for probabilities x; a logarithm counts for -100 at the least.
+/// -(t log x + (1 - t) log(1 - x)) for probabilities x; a logarithm counts for -100 at the least. At exactly 0
+/// or 1 the gradient is NaN; binary_cross_entropy_with_logits has no such places.
 AnyTensor binary_cross_entropy(const AnyTensor& x, const AnyTensor& target, const BinaryCrossEntropyOptions& options = {});
 struct BinaryCrossEntropyWithLogitsOptions {
   AnyTensor weight = {};
