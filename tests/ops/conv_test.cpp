@@ -2,7 +2,7 @@
 // as each other's gradients; what the errors say.
 #include "gradus/ops/conv.h"
 
-#include <cstring>
+#include <algorithm>
 #include <random>
 
 #include "tests/check.h"
@@ -20,7 +20,7 @@ struct Images {
   double& at(int64_t a, int64_t b, int64_t c, int64_t d) { return v[((a * shape[1] + b) * shape[2] + c) * shape[3] + d]; }
   AnyTensor tensor() const {
     AnyTensor x = empty(shape, DType::float64);
-    std::memcpy(x.raw_data(), v.data(), v.size() * sizeof(double));
+    std::copy(v.begin(), v.end(), static_cast<double*>(x.raw_data()));
     return x;
   }
 };

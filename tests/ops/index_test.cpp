@@ -225,7 +225,8 @@ TEST(Nonzero, PlacesInOrder) {
   EXPECT_EQ(nonzero(zeros({3, 0})).shape(), (Shape{0, 2}));
   EXPECT_EQ(nonzero(full({}, 2, DType::int32)).shape(), (Shape{1, 0}));
   for (int t = 0; t < kDTypes; ++t) EXPECT_EQ(values(nonzero(to(Tensor<int64_t>{0, 1, 1}, DType(t)))), (V{1, 2})) << name(DType(t));
-  AnyTensor large = bernoulli({100000}, 0.3, DType::boolean, *new Generator(1));
+  Generator chance(1);
+  AnyTensor large = bernoulli({100000}, 0.3, DType::boolean, chance);
   Tensor<int64_t> all = nonzero(large);
   EXPECT_EQ(double(all.numel()), to(large, DType::int64).sum().item());
   EXPECT_EQ(distance(index_put(zeros_like(large), {all.select(1, 0)}, full({}, true, DType::boolean)), large), 0);
