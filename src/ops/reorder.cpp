@@ -16,7 +16,10 @@ AnyTensor repeat(const AnyTensor& x, const Shape& counts) {
   Shape result;
   for (int d = 0; d < counts.rank; ++d) {
     if (counts[d] < 0) fail<ShapeError>("repeat: ", counts, " has a negative count");
-    result.push_back(counts[d] * (d < missing ? 1 : x.shape()[d - missing]));
+    int64_t size = d < missing ? 1 : x.shape()[d - missing];
+    if (__builtin_mul_overflow(size, counts[d], &size))
+      fail<ShapeError>("repeat: ", counts, " times shape ", x.shape(), " has more elements than can be counted");
+    result.push_back(size);
   }
   result.numel();
   // Each repeated axis becomes (count, size), of which the first is expanded without a copy. As many axes at a time as fit.

@@ -92,7 +92,8 @@ TEST(Index, Gradients) {
 
 TEST(Index, LargeOnesAreTheSameInParts) {
   // Large enough to be shared among threads; the sums of a gradient come in the order of the indices.
-  AnyTensor x = draw({1000, 64}), i = randint(0, 1000, {3000}, DType::int64, *new Generator(1));
+  Generator chance(1);
+  AnyTensor x = draw({1000, 64}), i = randint(0, 1000, {3000}, DType::int64, chance);
   AnyTensor y = index(x, {i});
   std::vector<int64_t> rows = Tensor<int64_t>(i).vector();
   for (int64_t k : {0, 1499, 2999}) EXPECT_EQ(distance(y.select(0, k), x.select(0, rows[size_t(k)])), 0);
