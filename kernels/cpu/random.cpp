@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/parallel_throwing.h"
 #include "kernels/dispatch.h"
 #include "kernels/params.h"
 #include "kernels/philox.h"
@@ -50,7 +51,7 @@ void random_permutation(const Array& y, Draw draw) {
 /// exponential clock, and the first n of a row to ring are taken, in that order.
 void multinomial(const Array& y, const Array& weights, Draw draw, bool replacement) {
   int64_t rows = y.size(0), n = y.size(1), classes = weights.size(1);
-  parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
+  parallel_for_throwing(rows, 1, [&](int64_t begin, int64_t end) {
     std::vector<std::pair<double, int64_t>> race(replacement ? 0 : size_t(classes));
     std::vector<double> running(replacement ? size_t(classes) : 0);
     for (int64_t row = begin; row < end; ++row) {

@@ -3,6 +3,7 @@
 #include "kernels/cpu/isa/winograd.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/parallel_throwing.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/dispatch.h"
 
@@ -104,7 +105,7 @@ template <class T> void conv2d_windows(const Sizes& s, T* y, const T* x, const T
   const int64_t taps = s.window(), block = block_of(s, 1 << 20);
   Scratch turned(s.out * taps * sizeof(T));
   turn_weights(s, w, turned.as<T>());
-  parallel_for(s.pixels(), block, [&](int64_t begin, int64_t end) {
+  parallel_for_throwing(s.pixels(), block, [&](int64_t begin, int64_t end) {
     Scratch windows(s.is_pointwise() ? 0 : block * taps * sizeof(T));
     for (int64_t at = begin; at < end; at += block)
       for (int64_t g = 0; g < s.groups; ++g) {
@@ -121,7 +122,7 @@ template <class T> void conv2d_backward_input_windows(const Sizes& s, T* dx, con
   const int64_t taps = s.window(), per_image = s.out_height * s.out_width, block = least(per_image, block_of(s, 1 << 20));
   Scratch turned(s.out * taps * sizeof(T));
   turn_weights(s, w, turned.as<T>());
-  parallel_for(s.batch, 1, [&](int64_t begin, int64_t end) {  // windows overlap, images do not
+  parallel_for_throwing(s.batch, 1, [&](int64_t begin, int64_t end) {  // windows overlap, images do not
     Scratch windows(block * taps * sizeof(T));
     int64_t image = s.height * s.width * s.in;
     for (int64_t i = begin * image; i < end * image; ++i) dx[i] = T(0);
@@ -184,7 +185,7 @@ template <class T> void conv2d_backward_weight_windows(const Sizes& s, T* dw, co
       for (int64_t at = begin; at < end; at += block) weight.add(g, at, least(at + block, end), windows, to);
     };
     if (parted) {
-      parallel_for(kParts, 1, [&](int64_t begin, int64_t end) {
+      parallel_for_throwing(kParts, 1, [&](int64_t begin, int64_t end) {
         Scratch own(s.is_pointwise() ? 0 : block * s.window() * sizeof(T));
         for (int64_t part = begin; part < end; ++part)
           all_of(pixels * part / kParts, pixels * (part + 1) / kParts, own.as<T>(), sums.as<T>() + part * size);

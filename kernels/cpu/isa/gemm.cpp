@@ -5,6 +5,7 @@
 #include "kernels/cpu/isa/tile.h"
 #include "kernels/cpu/isa/transpose.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/parallel_throwing.h"
 #include "kernels/cpu/scratch.h"
 
 namespace gradus::cpu {
@@ -240,7 +241,7 @@ template <class T> void gemm_blocks(const Product<T>& p) {
   const bool pack_rows = kHalf || (!along && !(p.a_row == 1 && p.m <= kGroup));
   const bool direct_b = !kHalf && p.b_col == 1 && p.m <= kFewRows;
   const int64_t group = kHalf && along ? 4 * kGroup : kGroup;
-  auto share = [&](int64_t n, auto&& f) { shared ? parallel_for(n, 1, f) : f(int64_t(0), n); };
+  auto share = [&](int64_t n, auto&& f) { shared ? parallel_for_throwing(n, 1, f) : f(int64_t(0), n); };
 
   for (int64_t jc = 0; jc < p.n; jc += column_block) {
     const int64_t columns = least(column_block, p.n - jc), panels = ceil_div(columns, kPanel<F>);

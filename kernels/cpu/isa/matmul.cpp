@@ -2,6 +2,7 @@
 #include "kernels/cpu/isa/gemm.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/parallel_throwing.h"
 #include "kernels/dispatch.h"
 
 namespace gradus::cpu {
@@ -96,7 +97,7 @@ void float_batch(const Batch& p, const Array& y, const Array& a, const Array& b,
     });
   };
   int64_t work = p.m * p.n * p.k + 1;
-  if (p.count > 3 || work < kShareBatch) return parallel_for(p.count, kShareBatch / work + 1, run);
+  if (p.count > 3 || work < kShareBatch) return parallel_for_throwing(p.count, kShareBatch / work + 1, run);
   run(0, p.count);  // few and large: each is shared by all threads
 }
 

@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/isa/tile.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/parallel_throwing.h"
 #include "kernels/cpu/scratch.h"
 
 namespace gradus::cpu {
@@ -271,7 +272,7 @@ void convolve_by_tiles(const Image& y, const Image& x, const Filters& w, const f
     for (int64_t p = begin; p < end; ++p)
       transform_filters(w, in, p * kPanel<float>, out - p * kPanel<float>, width(p), u + p * kPanel<float> * in, u_plane);
   });
-  parallel_for(tiles.count, kBlock, [&](int64_t begin, int64_t end) {
+  parallel_for_throwing(tiles.count, kBlock, [&](int64_t begin, int64_t end) {
     Planes planes(kBlock, in, out);
     Scratch memory(planes.size() * sizeof(float));
     float *v = memory.as<float>(), *m = v + kPlanes * planes.v_plane;
@@ -302,7 +303,7 @@ void convolve_by_panels(const Image& y, const Image& x, const Filters& w, const 
     parallel_for(count, 1, [&](int64_t begin, int64_t end) {
       transform_image(x, tiles, t + begin, t + end, v + begin * planes.v_row, planes.v_plane, planes.v_row);
     });
-    parallel_for(ceil_div(out, step), 1, [&](int64_t begin, int64_t end) {
+    parallel_for_throwing(ceil_div(out, step), 1, [&](int64_t begin, int64_t end) {
       Scratch filters(kPlanes * u_plane * sizeof(float));
       for (int64_t p = begin; p < end; ++p) {
         int64_t first = p * step, width = packets_for<float>(least(step, out - first)) * L;
@@ -393,7 +394,7 @@ void winograd_backward_weight(const Array& dw, const Array& dy, const Array& x, 
       transform_image(image, tiles, t + begin, t + end, v + begin * v_row, v_plane, v_row);
       transform_gradient(gradient, tiles, t + begin, t + end, g + begin * g_row, g_plane, g_row);
     });
-    parallel_for(ceil_div(out, kRows), 1, [&](int64_t begin, int64_t end) {
+    parallel_for_throwing(ceil_div(out, kRows), 1, [&](int64_t begin, int64_t end) {
       Scratch own(at_once ? kPlanes * sum_plane * sizeof(float) : 0);
       for (int64_t r = begin; r < end; ++r) {
         int64_t first = r * kRows, last = least(first + kRows, out);
