@@ -135,14 +135,14 @@ void sort(const Array& y, const Array& index, const Array& x, int axis, bool des
   });
 }
 
-void top(const Array& y, const Array& index, const Array& x, int axis, bool greatest) {
+void top(const Array& y, const Array& index, const Array& x, int axis, bool greatest, bool in_order) {
   const int64_t k = index.rank ? index.shape[axis] : 1;
   if (k == 0) return;
   dispatch_sort(x, [&]<class T>() {
     for_each_line<T>(x, axis, greatest, [&](int64_t line, auto* items, auto* spare, const T* from, int64_t n, int64_t inner) {
       if (k < n) std::nth_element(items, items + k, items + n);
-      if (n > k && k > 1) std::sort(items, items + k);
-      put_line<T>(y, index, line, inner, n > k ? items : sorted<T>(items, spare, n), k, from);
+      if (in_order && n > k && k > 1) std::sort(items, items + k);
+      put_line<T>(y, index, line, inner, in_order && n == k ? sorted<T>(items, spare, n) : items, k, from);
     });
   });
 }

@@ -83,6 +83,7 @@ AnyTensor nansum(const AnyTensor& x, const Axes& axes, bool keepdim) {
 
 AnyTensor nanmean(const AnyTensor& x, const Axes& axes, bool keepdim) {
   check_float("nanmean", x);
+  axes_of("nanmean", axes, x.dim());
   return nansum(x, axes, keepdim) / count_nonzero(x == x, axes, keepdim).to(x.dtype());
 }
 

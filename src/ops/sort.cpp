@@ -2,6 +2,9 @@
 
 #include "gradus/ops/create.h"
 #include "gradus/ops/gather.h"
+#include "gradus/ops/index.h"
+#include "gradus/ops/scan.h"
+#include "gradus/ops/shape_ops.h"
 #include "gradus/ops/view.h"
 #include "src/ops/op.h"
 
@@ -59,6 +62,33 @@ AnyUnique different(const char* op, const AnyTensor& x, bool consecutive) {
   return {clone(slice(values, 0, 0, found)), inverse, clone(slice(counts, 0, 0, found))};
 }
 
+/// The slices are told apart by a number each: with every element that is looked at, those that agreed so far get numbers by it.
+AnyUnique different_slices(const char* op, const AnyTensor& x, int64_t axis, bool consecutive) {
+  check_defined(op, x);
+  if (x.dim() == 0) fail<ShapeError>(op, ": a scalar has no slices; leave out the axis");
+  NoGrad no_grad;
+  int d = axis_of(op, axis, x.dim());
+  int64_t n = x.shape()[d];
+  if (n == 0) return {clone(x), empty({0}, DType::int64, x.device()), empty({0}, DType::int64, x.device())};
+  // As a matrix with a slice in each column, so that what is compared next lies in a row.
+  AnyTensor rows = reshape(x.dim() == 1 ? x.detach() : movedim(x.detach(), d, -1), {x.numel() / n, n});
+  AnyTensor number = zeros({n}, DType::int64, x.device());
+  for (int64_t k = 0; k < rows.shape()[0]; ++k) {
+    if (consecutive) {
+      AnyTensor row = select(rows, 0, k);
+      number = maximum(number, to(ne(slice(row, 0, 0, n), cat({slice(row, 0, 0, 1), slice(row, 0, 0, n - 1)})), DType::int64));
+    } else {
+      AnyUnique one = different(op, select(rows, 0, k), false);
+      number = different(op, number * one.values.numel() + one.inverse, false).inverse;
+    }
+  }
+  if (consecutive) number = cumsum(number, 0);
+  AnyUnique groups = different(op, number, false);
+  // The first of each group: one after as many as came in the groups before it, in the order of the groups.
+  AnyTensor first = index_select(argsort(groups.inverse), 0, cumsum(groups.counts, 0) - groups.counts);
+  return {index_select(x.detach(), d, first), groups.inverse, groups.counts};
+}
+
 }  // namespace
 
 AnyValuesIndices sort(const AnyTensor& x, int64_t axis, bool descending) {
@@ -75,14 +105,17 @@ Tensor<int64_t> argsort(const AnyTensor& x, int64_t axis, bool descending) {
   return Tensor<int64_t>(index);
 }
 
-AnyTensor msort(const AnyTensor& x) { return sort(x, 0).values; }
+AnyTensor msort(const AnyTensor& x) {
+  check_defined("msort", x);
+  return sort(x, 0).values;
+}
 
-AnyValuesIndices topk(const AnyTensor& x, int64_t k, int64_t axis, bool largest) {
+AnyValuesIndices topk(const AnyTensor& x, int64_t k, int64_t axis, bool largest, bool sorted) {
   check_defined("topk", x);
   int64_t n = x.dim() ? x.shape()[axis_of("topk", axis, x.dim())] : 1;
   if (k < 0 || k > n) fail<ValueError>("topk: k is ", k, ", axis ", axis, " of ", x.shape(), " has ", n, " elements");
   Selection s("topk", x, axis, k);
-  kernel("topk", &KernelTable::top, x)(array(s.out.values), array(s.out.indices), array(s.in), s.axis, largest);
+  kernel("topk", &KernelTable::top, x)(array(s.out.values), array(s.out.indices), array(s.in), s.axis, largest, sorted);
   return s.finish("topk", x);
 }
 
@@ -114,6 +147,8 @@ AnyValuesIndices cummin(const AnyTensor& x, int64_t axis) { return extreme_so_fa
 
 AnyUnique unique(const AnyTensor& x) { return different("unique", x, false); }
 AnyUnique unique_consecutive(const AnyTensor& x) { return different("unique_consecutive", x, true); }
+AnyUnique unique(const AnyTensor& x, int64_t axis) { return different_slices("unique", x, axis, false); }
+AnyUnique unique_consecutive(const AnyTensor& x, int64_t axis) { return different_slices("unique_consecutive", x, axis, true); }
 
 Tensor<int64_t> searchsorted(const AnyTensor& sequence, const AnyTensor& values, bool right) {
   check_same("searchsorted", sequence, values);

@@ -129,6 +129,37 @@ TEST(Sort, Unique) {
   EXPECT_EQ(distance(gather(u.values, 0, u.inverse), x), 0);
   EXPECT_EQ(sum(u.counts).item(), 5000);
 }
+TEST(Sort, UniqueSlices) {
+  Tensor<int64_t> x = {{2, 1}, {0, 5}, {2, 1}, {2, 0}, {2, 0}};
+  auto [rows, inverse, counts] = unique(x, 0);
+  EXPECT_EQ(rows.vector(), (std::vector<int64_t>{0, 5, 2, 0, 2, 1}));
+  EXPECT_EQ(inverse.vector(), (std::vector<int64_t>{2, 0, 2, 1, 1}));
+  EXPECT_EQ(counts.vector(), (std::vector<int64_t>{1, 2, 2}));
+  auto runs = unique_consecutive(x, 0);
+  EXPECT_EQ(runs.values.vector(), (std::vector<int64_t>{2, 1, 0, 5, 2, 1, 2, 0}));
+  EXPECT_EQ(runs.inverse.vector(), (std::vector<int64_t>{0, 1, 2, 3, 3}));
+  EXPECT_EQ(runs.counts.vector(), (std::vector<int64_t>{1, 1, 1, 2}));
+  EXPECT_EQ(distance(unique(AnyTensor(x.t()), -1).values, rows.t()), 0) << "columns";
+  EXPECT_EQ(unique(x.t().contiguous().view({2, 5, 1}), 1).counts.vector(), (std::vector<int64_t>{1, 2, 2}));
+  EXPECT_EQ(to_string(unique(zeros({4, 0}, DType::float32), 0).values.shape()), "[1, 0]");
+  EXPECT_EQ(to_string(unique(zeros({0, 4}, DType::float32), 0).values.shape()), "[0, 4]");
+  Tensor<float> holes = {{float(kNaN), 1}, {float(kNaN), 1}, {0, 1}, {0, 1}};
+  EXPECT_EQ(unique(holes, 0).counts.vector(), (std::vector<int64_t>{2, 1, 1})) << "NaN is equal to nothing";
+  EXPECT_EQ(unique_consecutive(holes, 0).counts.vector(), (std::vector<int64_t>{1, 1, 2}));
+  AnyTensor many = randint<int64_t>(0, 3, {400, 3});
+  AnyUnique u = unique(many, 0);
+  EXPECT_EQ(u.values.shape()[0], 27);
+  EXPECT_EQ(distance(index_select(u.values, 0, u.inverse), many), 0);
+  EXPECT_EQ(distance(unique(matmul(u.values, Tensor<int64_t>{9, 3, 1})).values, arange(27)), 0) << "in order";
+}
+TEST(Sort, TopInNoOrder) {
+  AnyTensor x = draw({3, 50});
+  for (bool largest : {false, true}) {
+    auto [top, where] = topk(x, 7, 1, largest, false);
+    EXPECT_EQ(distance(gather(x, 1, where), top), 0);
+    EXPECT_EQ(distance(sort(top, 1, largest).values, topk(x, 7, 1, largest).values), 0);
+  }
+}
 TEST(Sort, Searchsorted) {
   Tensor<float> sequence = {1, 3, 3, 5};
   EXPECT_EQ(searchsorted(sequence, Tensor<float>{0, 1, 3, 4, 6}).vector(), (std::vector<int64_t>{0, 0, 1, 3, 4}));

@@ -10,8 +10,9 @@ AnyValuesIndices sort(const AnyTensor& x, int64_t axis = -1, bool descending = f
 Tensor<int64_t> argsort(const AnyTensor& x, int64_t axis = -1, bool descending = false);
 /// Sorted along the first axis.
 AnyTensor msort(const AnyTensor& x);
-/// The k greatest (or least) along an axis, the foremost first. Throws ValueError where there are fewer than k.
-AnyValuesIndices topk(const AnyTensor& x, int64_t k, int64_t axis = -1, bool largest = true);
+/// The k greatest (or least) along an axis, the foremost first; not sorted: the same ones in no particular order, for less work. Throws
+/// ValueError where there are fewer than k.
+AnyValuesIndices topk(const AnyTensor& x, int64_t k, int64_t axis = -1, bool largest = true, bool sorted = true);
 /// The k-th least along an axis, counted from 1.
 AnyValuesIndices kthvalue(const AnyTensor& x, int64_t k, int64_t axis = -1, bool keepdim = false);
 /// The middle element: of an even number the lower of the two. NaN where there is any; nanmedian takes the middle of the rest.
@@ -35,6 +36,10 @@ template <class T> struct Unique {
 /// The different elements of x, in order; consecutive: in the order they came, dropping only repetitions of the one before.
 AnyUnique unique(const AnyTensor& x);
 AnyUnique unique_consecutive(const AnyTensor& x);
+/// The different slices of x along an axis, ordered by their elements in row-major order; inverse has one number for each slice. A slice
+/// with a NaN is equal to none.
+AnyUnique unique(const AnyTensor& x, int64_t axis);
+AnyUnique unique_consecutive(const AnyTensor& x, int64_t axis);
 
 /// Where each value belongs in a sorted sequence, so that it stays sorted: before those equal to it, or with right after them. The
 /// sequence is a vector, or has the axes of values but for the last. int64.
@@ -47,8 +52,8 @@ Tensor<int64_t> bucketize(const AnyTensor& values, const AnyTensor& boundaries, 
 #define GRADUS_X static_cast<const AnyTensor&>(x)
 GRADUS_TYPED(ValuesIndices<T>, sort, (const Tensor<T>& x, int64_t axis = -1, bool descending = false), (GRADUS_X, axis, descending))
 GRADUS_TYPED(Tensor<T>, msort, (const Tensor<T>& x), (GRADUS_X))
-GRADUS_TYPED(ValuesIndices<T>, topk, (const Tensor<T>& x, int64_t k, int64_t axis = -1, bool largest = true),
-             (GRADUS_X, k, axis, largest))
+GRADUS_TYPED(ValuesIndices<T>, topk, (const Tensor<T>& x, int64_t k, int64_t axis = -1, bool largest = true, bool sorted = true),
+             (GRADUS_X, k, axis, largest, sorted))
 GRADUS_TYPED(ValuesIndices<T>, kthvalue, (const Tensor<T>& x, int64_t k, int64_t axis = -1, bool keepdim = false),
              (GRADUS_X, k, axis, keepdim))
 GRADUS_TYPED(Tensor<T>, median, (const Tensor<T>& x), (GRADUS_X))
@@ -59,6 +64,8 @@ GRADUS_TYPED(ValuesIndices<T>, cummax, (const Tensor<T>& x, int64_t axis), (GRAD
 GRADUS_TYPED(ValuesIndices<T>, cummin, (const Tensor<T>& x, int64_t axis), (GRADUS_X, axis))
 GRADUS_TYPED(Unique<T>, unique, (const Tensor<T>& x), (GRADUS_X))
 GRADUS_TYPED(Unique<T>, unique_consecutive, (const Tensor<T>& x), (GRADUS_X))
+GRADUS_TYPED(Unique<T>, unique, (const Tensor<T>& x, int64_t axis), (GRADUS_X, axis))
+GRADUS_TYPED(Unique<T>, unique_consecutive, (const Tensor<T>& x, int64_t axis), (GRADUS_X, axis))
 #undef GRADUS_X
 #undef GRADUS_TYPED
 
