@@ -14,22 +14,6 @@ struct Conv2dOptions {
   int64_t groups = 1;
   bool bias = true;
 };
-/// weight is (out, in / groups, kernel height, kernel width), bias (out); both begin uniform in [-b, b] with b = 1 / sqrt of the number
-/// of inputs that an output sees.
-///   nn::Conv2d conv({.in = 1, .out = 32, .kernel = 3, .padding = 1});
-class Conv2d : public Module {
- public:
-  explicit Conv2d(const Conv2dOptions& options);
-  Parameter weight, bias;
-  GRADUS_MEMBERS(weight, bias)
-
-  AnyTensor forward(const AnyTensor& x) const { return conv2d(x, weight.as(x), bias.as(x), options_); }
-  GRADUS_TYPED_FORWARD
-
- private:
-  gradus::Conv2dOptions options_;
-};
-
 struct Conv1dOptions {
   int64_t in, out;
   int64_t kernel;
@@ -39,19 +23,6 @@ struct Conv1dOptions {
   int64_t groups = 1;
   bool bias = true;
 };
-class Conv1d : public Module {
- public:
-  explicit Conv1d(const Conv1dOptions& options);
-  Parameter weight, bias;
-  GRADUS_MEMBERS(weight, bias)
-
-  AnyTensor forward(const AnyTensor& x) const { return conv1d(x, weight.as(x), bias.as(x), options_); }
-  GRADUS_TYPED_FORWARD
-
- private:
-  gradus::Conv1dOptions options_;
-};
-
 struct ConvTranspose2dOptions {
   int64_t in, out;
   Pair kernel;
@@ -60,20 +31,6 @@ struct ConvTranspose2dOptions {
   bool bias = true;
   Pair dilation = 1;
 };
-/// weight is (in, out / groups, kernel height, kernel width).
-class ConvTranspose2d : public Module {
- public:
-  explicit ConvTranspose2d(const ConvTranspose2dOptions& options);
-  Parameter weight, bias;
-  GRADUS_MEMBERS(weight, bias)
-
-  AnyTensor forward(const AnyTensor& x) const { return conv_transpose2d(x, weight.as(x), bias.as(x), options_); }
-  GRADUS_TYPED_FORWARD
-
- private:
-  gradus::ConvTranspose2dOptions options_;
-};
-
 struct ConvTranspose1dOptions {
   int64_t in, out;
   int64_t kernel;
@@ -82,17 +39,27 @@ struct ConvTranspose1dOptions {
   bool bias = true;
   int64_t dilation = 1;
 };
-class ConvTranspose1d : public Module {
- public:
-  explicit ConvTranspose1d(const ConvTranspose1dOptions& options);
-  Parameter weight, bias;
-  GRADUS_MEMBERS(weight, bias)
 
-  AnyTensor forward(const AnyTensor& x) const { return conv_transpose1d(x, weight.as(x), bias.as(x), options_); }
-  GRADUS_TYPED_FORWARD
-
- private:
-  gradus::ConvTranspose1dOptions options_;
-};
+#define GRADUS_CONV(Name, function)                                                                         \
+  class Name : public Module {                                                                              \
+   public:                                                                                                  \
+    explicit Name(const Name##Options& options);                                                            \
+    Parameter weight, bias;                                                                                 \
+    GRADUS_MEMBERS(weight, bias)                                                                            \
+    AnyTensor forward(const AnyTensor& x) const { return function(x, weight.as(x), bias.as(x), options_); } \
+    GRADUS_TYPED_FORWARD                                                                                    \
+                                                                                                            \
+   private:                                                                                                 \
+    gradus::Name##Options options_;                                                                         \
+  };
+/// weight is (out, in / groups, kernel height, kernel width), bias (out); both begin uniform in [-b, b] with b = 1 / sqrt of the number
+/// of inputs that an output sees.
+///   nn::Conv2d conv({.in = 1, .out = 32, .kernel = 3, .padding = 1});
+GRADUS_CONV(Conv2d, conv2d)
+GRADUS_CONV(Conv1d, conv1d)
+/// weight is (in, out / groups, kernel height, kernel width).
+GRADUS_CONV(ConvTranspose2d, conv_transpose2d)
+GRADUS_CONV(ConvTranspose1d, conv_transpose1d)
+#undef GRADUS_CONV
 
 }  // namespace gradus::nn

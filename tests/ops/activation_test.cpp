@@ -1,0 +1,93 @@
+// Activations that are more than one row: gated halves, learned and random slopes.
+#include "tests/check.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+TEST(Glu, IsAHalfTimesTheSigmoidOfTheOther) {
+  Tensor<double> x = {{1, -2, 0.5, 0}, {3, 0.25, -1, 2}};
+  auto sigmoid_of = [](double v) { return 1 / (1 + std::exp(-v)); };
+  EXPECT_LT(distance(glu(x), Tensor<double>{{sigmoid_of(0.5), -2 * 0.5}, {3 * sigmoid_of(-1), 0.25 * sigmoid_of(2)}}), 1e-15);
+  EXPECT_LT(distance(glu(x, 0), Tensor<double>{{sigmoid_of(3), -2 * sigmoid_of(0.25), 0.5 * sigmoid_of(-1), 0}}), 1e-15);
+  EXPECT_LT(distance(glu(x.t(), -1), glu(x, 0).t()), 1e-15) << "transposed";
+  EXPECT_EQ(to_string(glu(zeros({0, 6, 2}, DType::float32), 1).shape()), "[0, 3, 2]");
+  EXPECT_TRUE(std::isnan(glu(Tensor<float>{1, NAN}).item()));
+  for (DType type : {DType::float32, DType::float16, DType::bfloat16})  // two roundings
+    EXPECT_LT(distance(glu(x.to(type)), glu(x)), type == DType::float32 ? 1e-6 : type == DType::float16 ? 1e-3 : 1e-2);
+}
+TEST(Glu, GradientsOfBothOrders) {
+  AnyTensor x = draw({3, 4, 5}, -3, 3).requires_grad_();
+  EXPECT_EQ(gradcheck([](const auto& in) { return glu(in[0], 1); }, {x}), "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return glu(in[0].transpose(1, 2)); }, {x}), "");
+}
+
+TEST(Prelu, OneSlopeOrOneAChannel) {
+  Tensor<double> x = {{-1, 2, -3}, {4, -5, 0}};
+  EXPECT_EQ(distance(prelu(x, Tensor<double>{0.5}), Tensor<double>{{-0.5, 2, -1.5}, {4, -2.5, 0}}), 0);
+  EXPECT_EQ(distance(prelu(x, Tensor<double>{0.5, 2, -1}), Tensor<double>{{-0.5, 2, 3}, {4, -10, 0}}), 0);
+  EXPECT_EQ(prelu(full({}, -2, DType::float32), full({}, 0.25, DType::float32)).item(), -0.5);
+  EXPECT_EQ(to_string(prelu(zeros({0, 3, 4}, DType::float32), ones({3}, DType::float32)).shape()), "[0, 3, 4]");
+  AnyTensor image = draw({2, 3, 4, 5}), slopes = draw({3});
+  AnyTensor pixels = empty_channels_last(image.shape(), image.dtype());
+  pixels.copy_(image);
+  EXPECT_EQ(distance(prelu(pixels, slopes), prelu(image, slopes)), 0);
+  EXPECT_EQ(distance(prelu(image, slopes).select(1, 2), leaky_relu(image.select(1, 2), values(slopes)[2])), 0);
+  EXPECT_TRUE(std::isnan(prelu(Tensor<float>{NAN}, Tensor<float>{0.5f}).item()));
+}
+TEST(Prelu, GradientsOfBothOrders) {
+  AnyTensor x = draw({2, 3, 4}, -3, 3).requires_grad_(), each = draw({3}, -1, 1, 5).requires_grad_(),
+            one = draw({1}, -1, 1, 6).requires_grad_();
+  EXPECT_EQ(gradcheck([](const auto& in) { return prelu(in[0], in[1]); }, {x, each}), "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return prelu(in[0], in[1]); }, {x, one}), "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return prelu(in[0].transpose(1, 2).contiguous().transpose(1, 2), in[1]); }, {x, each}),
+            "");
+}
+
+TEST(Rrelu, SlopesAreDrawnInTrainingAndMeantOtherwise) {
+  AnyTensor x = draw({40, 50}, -3, 3), middle = rrelu(x, 0.1, 0.5);
+  EXPECT_LT(distance(middle, leaky_relu(x, 0.3)), 1e-15);
+  Generator g(5), same(5);
+  AnyTensor y = rrelu(x, 0.1, 0.5, true, g);
+  EXPECT_EQ(distance(y, rrelu(x, 0.1, 0.5, true, same)), 0) << "a seed is a draw";
+  EXPECT_GT(distance(y, rrelu(x, 0.1, 0.5, true, g)), 0) << "and the next is another";
+  std::vector<double> before = values(x), after = values(y);
+  double least = 1, most = 0, total = 0;
+  int64_t negative = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (before[i] >= 0) {
+      EXPECT_EQ(after[i], before[i]);
+      continue;
+    }
+    double slope = after[i] / before[i];
+    least = std::min(least, slope), most = std::max(most, slope), total += slope, ++negative;
+  }
+  EXPECT_GE(least, 0.1 - 1e-15);
+  EXPECT_LT(most, 0.5 + 1e-15);
+  EXPECT_LT(least, 0.11);
+  EXPECT_GT(most, 0.49);
+  EXPECT_NEAR(total / double(negative), 0.3, 0.02);  // six deviations of the mean of some 1000 uniform draws
+  EXPECT_EQ(distance(rrelu(x, 0.2, 0.2, true), leaky_relu(x, 0.2)), 0);
+}
+TEST(Rrelu, GradientsOfBothOrders) {
+  AnyTensor x = draw({3, 4}, -3, 3).requires_grad_();
+  EXPECT_EQ(gradcheck([](const auto& in) { return square(rrelu(in[0], 0.1, 0.5)); }, {x}), "");
+  auto drawn = [](const auto& in) {
+    Generator g(5);
+    return square(rrelu(in[0], 0.1, 0.5, true, g));
+  };
+  EXPECT_EQ(gradcheck(drawn, {x}), "");
+}
+
+TEST(Activations, WrongCalls) {
+  AnyTensor x = draw({2, 3});
+  EXPECT_EQ(message_of<ShapeError>([&] { glu(x); }), "glu: axis -1 of [2, 3] has no two halves");
+  message_of<ShapeError>([&] { glu(x, 2); });
+  message_of<ShapeError>([&] { glu(draw({})); });
+  message_of<DTypeError>([&] { glu(arange(4)); });
+  EXPECT_EQ(message_of<ShapeError>([&] { prelu(x, draw({2})); }),
+            "prelu: weight of shape [2] for x of shape [2, 3]; one element, or one a channel, is needed");
+  message_of<ShapeError>([&] { prelu(draw({3}), draw({3})); });
+  message_of<DTypeError>([&] { prelu(x, draw({3}).to(DType::float32)); });
+  message_of<DTypeError>([&] { rrelu(arange(4)); });
+  EXPECT_EQ(message_of<ValueError>([&] { rrelu(x, 0.5, 0.1); }).substr(0, 7), "rrelu: ");
+}
