@@ -30,6 +30,7 @@
 #include "gradus/ops/composed.h"
 #include "gradus/ops/conv.h"
 #include "gradus/ops/create.h"
+#include "gradus/ops/distance.h"
 #include "gradus/ops/dropout.h"
 #include "gradus/ops/einsum.h"
 #include "gradus/ops/elementwise.h"

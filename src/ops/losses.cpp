@@ -32,9 +32,51 @@ AnyTensor huber_loss(const AnyTensor& x, const AnyTensor& target, const HuberLos
   return reduced(where(size < o.delta, square(d) * 0.5, (size - 0.5 * o.delta) * o.delta), o.reduction);
 }
 
+namespace {
+
+constexpr double kLeastLog = -100, kLeastSpread = 1e-12;  // what keeps both orders finite at 0 and at 1
+
+/// The slope (x - t) / (x (1 - x)) of the binary cross entropy, of which there is a slope again.
+AnyTensor binary_slope(const AnyTensor& x, const AnyTensor& target) {
+  AnyTensor y;
+  {
+    NoGrad no_grad;
+    y = (x - target) / clamp_min((1 - x) * x, kLeastSpread);
+  }
+  record("binary_cross_entropy", y, {&x, &target}, [sx = Saved(x), st = Saved(target)](const AnyTensor& g, AnyTensor* grads) {
+    AnyTensor x = sx(), t = st();
+    if (wanted(0)) grads[0] = g * (x * x - 2 * x * t + t) / square((x + kLeastSpread) * (1 - x + kLeastSpread));
+    if (wanted(1)) grads[1] = -g / clamp_min((1 - x) * x, kLeastSpread);
+  });
+  return y;
+}
+
+AnyTensor binary_losses(const AnyTensor& x, const AnyTensor& target) {
+  auto yes = [](const AnyTensor& x) { return clamp_min(log(x), kLeastLog); };
+  auto no = [](const AnyTensor& x) { return clamp_min(log1p(-x), kLeastLog); };
+  AnyTensor y;
+  {
+    NoGrad no_grad;
+    y = (target - 1) * no(x) - target * yes(x);
+  }
+  record("binary_cross_entropy", y, {&x, &target}, [=, sx = Saved(x), st = Saved(target)](const AnyTensor& g, AnyTensor* grads) {
+    if (wanted(0)) grads[0] = g * binary_slope(sx(), st());
+    if (wanted(1)) grads[1] = g * (no(sx()) - yes(sx()));
+  });
+  return y;
+}
+
+}  // namespace
+
 AnyTensor binary_cross_entropy(const AnyTensor& x, const AnyTensor& target, const BinaryCrossEntropyOptions& o) {
   check_pair("binary_cross_entropy", x, target);
-  AnyTensor losses = neg(target * clamp_min(log(x), -100) + (1 - target) * clamp_min(log1p(-x), -100));
+  if (o.weight) check_same("binary_cross_entropy", x, o.weight);
+  if (is_half(x.dtype())) {  // in which x (1 - x) could not be told from 0
+    BinaryCrossEntropyOptions wide = o;
+    if (o.weight) wide.weight = to(o.weight, DType::float32);
+    return to(binary_cross_entropy(to(x, DType::float32), to(target, DType::float32), wide), x.dtype());
+  }
+  AnyTensor losses = binary_losses(x, target);
   if (o.weight.defined()) losses = losses * o.weight;
   return reduced(losses, o.reduction);
 }
@@ -93,13 +135,24 @@ AnyTensor poisson_nll_loss(const AnyTensor& x, const AnyTensor& target, const Po
 
 AnyTensor gaussian_nll_loss(const AnyTensor& x, const AnyTensor& target, const AnyTensor& variance,
                             const GaussianNllLossOptions& o) {
-  check_pair("gaussian_nll_loss", x, target);
-  check_same("gaussian_nll_loss", x, variance);
+  check_float("gaussian_nll_loss", x);
+  check_same("gaussian_nll_loss", x, target), check_same("gaussian_nll_loss", x, variance);
   AnyTensor v = variance;
   if (!(v.shape() == x.shape()) && v.dim() == x.dim() - 1) v = v.unsqueeze(-1);
+  for (const AnyTensor* other : {&target, static_cast<const AnyTensor*>(&v)}) {
+    bool fits = other->dim() == x.dim();
+    for (int d = 0; fits && d < x.dim(); ++d) {
+      int64_t n = other->shape()[d], wanted = x.shape()[d];
+      fits = n == wanted || n == 1 || (wanted == 1 && other == &target);
+    }
+    if (!fits)
+      fail<ShapeError>("gaussian_nll_loss: the prediction has shape ", x.shape(), ", the ",
+                       other == &target ? "target " : "variance ", other->shape(),
+                       "; sizes must be equal or 1, and a variance may lack the last axis");
+  }
   {
     NoGrad no_grad;
-    if (to(v < 0, DType::int64).sum().item() > 0) fail<ValueError>("gaussian_nll_loss: the variance has negative elements");
+    if (any(v < 0).item() != 0) fail<ValueError>("gaussian_nll_loss: the variance has negative elements");
   }
   v = v + (clamp_min(v, o.eps) - v).detach();  // the clamp does not stop the gradient
   AnyTensor losses = 0.5 * (log(v) + square(x - target) / v);

@@ -184,6 +184,45 @@ TEST(Binary, FormulasAndGradients) {
   EXPECT_EQ(binary_cross_entropy_with_logits(Tensor<double>{1000, -1000}, Tensor<double>{1, 0}).item(), 0);
 }
 
+TEST(Binary, BothOrdersAreFiniteAtZeroAndOne) {
+  AnyTensor x = Tensor<double>{0, 0, 1, 1, 0.25}, t = Tensor<double>{0, 1, 0, 1, 1};
+  x.requires_grad_(), t.requires_grad_();
+  AnyTensor losses = binary_cross_entropy(x, t, {.reduction = Reduction::none});
+  EXPECT_LT(distance(losses, Tensor<double>{0, 100, 100, 0, -std::log(0.25)}), 1e-15);
+  AnyTensor ones = ones_like(losses.detach());
+  auto slopes = grad({losses}, {x, t}, {ones}, {.create_graph = true});
+  EXPECT_LT(distance(slopes[0], Tensor<double>{0, -1e12, 1e12, 0, -4}), 1e-15);
+  EXPECT_LT(distance(slopes[1], Tensor<double>{100, 100, -100, -100, std::log(3)}), 1e-14);
+  AnyTensor bend = grad({slopes[0]}, {x}, {ones})[0];
+  EXPECT_LT(distance(bend, Tensor<double>{0, 1e24, 1e24, 0, 16}), 1e-10);
+  for (DType type : {DType::float32, DType::float16, DType::bfloat16}) {
+    AnyTensor y = Tensor<double>{0, 1, 0.5}.to(type).requires_grad_();
+    binary_cross_entropy(y, Tensor<double>{0, 1, 1}.to(type), {.weight = Tensor<double>{1, 2, 3}.to(type)}).backward();
+    EXPECT_EQ(values(y.grad()), (std::vector<double>{0, 0, -2})) << name(type);
+  }
+}
+
+TEST(Gaussian, TargetsAndVariancesBroadcast) {
+  AnyTensor x = draw({3, 4}).requires_grad_(), v = draw({3, 4}, 0.5, 2, 5), row = draw({1, 4}, -1, 1, 8).requires_grad_(),
+            each = draw({3}, 0.5, 2, 6).requires_grad_();
+  auto full = [](const AnyTensor& y) { return expand(y, {3, 4}).clone(); };
+  EXPECT_EQ(distance(gaussian_nll_loss(x, row, v), gaussian_nll_loss(x, full(row), v)), 0);
+  EXPECT_EQ(distance(gaussian_nll_loss(x, row, each), gaussian_nll_loss(x, row, full(each.unsqueeze(1)))), 0);
+  EXPECT_EQ(distance(gaussian_nll_loss(narrow(x, 1, 0, 1), full(row), each.unsqueeze(1)),
+                     gaussian_nll_loss(full(narrow(x, 1, 0, 1)), full(row), each)),
+            0);
+  EXPECT_EQ(gradcheck([](const auto& in) { return gaussian_nll_loss(in[0], in[1], in[2], {.full = true}); }, {x, row, each}), "");
+  EXPECT_EQ(
+      message_of<ShapeError>([&] {
+        gaussian_nll_loss(x, draw({3, 2}), v);
+      }),
+      "gaussian_nll_loss: the prediction has shape [3, 4], the target [3, 2]; sizes must be equal or 1, and a variance may lack "
+      "the last axis");
+  message_of<ShapeError>([&] { gaussian_nll_loss(x, draw({4}), v); });
+  message_of<ShapeError>([&] { gaussian_nll_loss(x, row, draw({2}, 1, 2)); });
+  message_of<ValueError>([&] { gaussian_nll_loss(x, row, v - 1); });
+}
+
 TEST(Divergences, FormulasAndGradients) {
   AnyTensor x = log_softmax(draw({3, 4}, -2, 2), 1).detach().requires_grad_(),
             t = softmax(draw({3, 4}, -2, 2, 5), 1).detach().requires_grad_();

@@ -28,6 +28,13 @@ TEST(LossModules, AreTheirFunctions) {
   same(nn::PoissonNLLLoss()(x, q), poisson_nll_loss(x, q));
   same(nn::MarginRankingLoss()(x, t, signs), margin_ranking_loss(x, t, signs));
   same(nn::GaussianNLLLoss()(x, t, p), gaussian_nll_loss(x, t, p));
+  AnyTensor one = select(signs, 1, 0);
+  same(nn::CosineEmbeddingLoss()(x, t, one), cosine_embedding_loss(x, t, one, {.margin = 0}));
+  same(nn::TripletMarginLoss({.margin = 2})(x, t, p), triplet_margin_loss(x, t, p, {.margin = 2}));
+  same(nn::MultiMarginLoss({.p = 2})(x, y), multi_margin_loss(x, y, {.p = 2}));
+  same(nn::MultiLabelSoftMarginLoss()(x, q), multilabel_soft_margin_loss(x, q));
+  Tensor<int64_t> several{{2, -1, 0}, {0, 1, -1}, {-1, 0, 0}, {1, -1, 0}};
+  same(nn::MultiLabelMarginLoss()(x, several), multilabel_margin_loss(x, several));
 }
 
 TEST(LossModules, KeepTheTypeOfTheirTensors) {

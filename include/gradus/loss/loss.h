@@ -52,8 +52,8 @@ struct BinaryCrossEntropyOptions {
   AnyTensor weight = {};  // of each element; broadcasts
   Reduction reduction = Reduction::mean;
 };
-/// -(t log x + (1 - t) log(1 - x)) for probabilities x; a logarithm counts for -100 at the least. At exactly 0
-/// or 1 the gradient is NaN; binary_cross_entropy_with_logits has no such places.
+/// -(t log x + (1 - t) log(1 - x)) for probabilities x; a logarithm counts for -100 at the least, and in the gradient x (1 - x) for
+/// 1e-12, so that both are finite at 0 and 1. binary_cross_entropy_with_logits needs neither.
 AnyTensor binary_cross_entropy(const AnyTensor& x, const AnyTensor& target, const BinaryCrossEntropyOptions& options = {});
 struct BinaryCrossEntropyWithLogitsOptions {
   AnyTensor weight = {};
@@ -95,8 +95,44 @@ struct GaussianNllLossOptions {
   double eps = 1e-6;  // the least variance; what is below counts as this, without a gradient
   Reduction reduction = Reduction::mean;
 };
+/// (log(variance) + (x - target)^2 / variance) / 2. The target may have sizes of 1 where x has not, or the other way round; the
+/// variance sizes of 1, or no last axis. Throws ValueError for a negative variance.
 AnyTensor gaussian_nll_loss(const AnyTensor& x, const AnyTensor& target, const AnyTensor& variance,
                             const GaussianNllLossOptions& options = {});
+
+/// 1 - cos(a, b) where target is 1, max(0, cos(a, b) - margin) where it is -1, for vectors along the last axis: (N, d) and (N) give (N), (d)
+/// and () one number.
+AnyTensor cosine_embedding_loss(const AnyTensor& a, const AnyTensor& b, const AnyTensor& target,
+                                const MarginOptions& options = {.margin = 0});
+struct TripletMarginOptions {
+  double margin = 1;
+  double p = 2;       // of the norm
+  double eps = 1e-6;  // added to each difference
+  bool swap = false;  // the negative one's distance is from whichever of the other two is nearer
+  Reduction reduction = Reduction::mean;
+};
+/// max(0, |anchor - positive| - |anchor - negative| + margin), along the last axis. Balntas et al.: Learning local feature descriptors with
+/// triplets and shallow convolutional neural networks (2016).
+AnyTensor triplet_margin_loss(const AnyTensor& anchor, const AnyTensor& positive, const AnyTensor& negative,
+                              const TripletMarginOptions& options = {});
+struct MultiMarginOptions {
+  int64_t p = 1;  // 1 or 2
+  double margin = 1;
+  AnyTensor weight = {};  // of each class
+  Reduction reduction = Reduction::mean;
+};
+/// The sum over the other classes c of max(0, margin - x[target] + x[c])^p, divided by the number of classes: (N, C) and int64 (N), or (C)
+/// and (). Throws IndexError for a class outside [0, C).
+AnyTensor multi_margin_loss(const AnyTensor& x, const AnyTensor& target, const MultiMarginOptions& options = {});
+/// The same for several classes a row: the sum over classes t that are a target and classes c that are none of max(0, 1 - x[t] + x[c]),
+/// divided by the number of classes. The target is int64, shaped as x: classes, and after the first -1 anything.
+AnyTensor multilabel_margin_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions& options = {});
+struct MultiLabelSoftMarginOptions {
+  AnyTensor weight = {};  // of each class; broadcasts
+  Reduction reduction = Reduction::mean;
+};
+/// The binary cross entropy of logits with targets of 0 and 1, averaged over the last axis: (N, C) give (N).
+AnyTensor multilabel_soft_margin_loss(const AnyTensor& x, const AnyTensor& target, const MultiLabelSoftMarginOptions& options = {});
 
 template <class T>
 Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
@@ -106,6 +142,14 @@ template <class T>
 requires(!std::is_same_v<T, int64_t>) Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<T>& target,
                                                               const CrossEntropyOptions& options = {}) {
   return Tensor<T>(cross_entropy(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
+}
+template <class T>
+Tensor<T> multi_margin_loss(const Tensor<T>& x, const Tensor<int64_t>& target, const MultiMarginOptions& options = {}) {
+  return Tensor<T>(multi_margin_loss(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
+}
+template <class T>
+Tensor<T> multilabel_margin_loss(const Tensor<T>& x, const Tensor<int64_t>& target, const LossOptions& options = {}) {
+  return Tensor<T>(multilabel_margin_loss(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
 }
 template <class T> Tensor<T> nll_loss(const Tensor<T>& x, const Tensor<int64_t>& target, const NllLossOptions& options = {}) {
   return Tensor<T>(nll_loss(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
@@ -126,6 +170,7 @@ GRADUS_TYPED_LOSS(kl_div, KlDivOptions)
 GRADUS_TYPED_LOSS(soft_margin_loss, LossOptions)
 GRADUS_TYPED_LOSS(hinge_embedding_loss, MarginOptions)
 GRADUS_TYPED_LOSS(poisson_nll_loss, PoissonNllLossOptions)
+GRADUS_TYPED_LOSS(multilabel_soft_margin_loss, MultiLabelSoftMarginOptions)
 #undef GRADUS_TYPED_LOSS
 
 }  // namespace gradus

@@ -30,28 +30,25 @@ GRADUS_LOSS(KLDivLoss, KlDivOptions, kl_div)
 GRADUS_LOSS(SoftMarginLoss, LossOptions, soft_margin_loss)
 GRADUS_LOSS(HingeEmbeddingLoss, MarginOptions, hinge_embedding_loss)
 GRADUS_LOSS(PoissonNLLLoss, PoissonNllLossOptions, poisson_nll_loss)
+GRADUS_LOSS(MultiMarginLoss, MultiMarginOptions, multi_margin_loss)
+GRADUS_LOSS(MultiLabelMarginLoss, LossOptions, multilabel_margin_loss)
+GRADUS_LOSS(MultiLabelSoftMarginLoss, MultiLabelSoftMarginOptions, multilabel_soft_margin_loss)
 #undef GRADUS_LOSS
 
-/// max(0, -target * (a - b) + margin).
-class MarginRankingLoss : public Module {
- public:
-  explicit MarginRankingLoss(const MarginOptions& options = {.margin = 0}) : options(options) {}
-  MarginOptions options;
-  GRADUS_MEMBERS()
-  AnyTensor forward(const AnyTensor& a, const AnyTensor& b, const AnyTensor& target) const {
-    return margin_ranking_loss(a, b, target, options);
-  }
-};
-
+/// Of three tensors; what they are, the function says.
+#define GRADUS_LOSS_OF_THREE(Name, Options, standard, function)                                                                \
+  class Name : public Module {                                                                                                 \
+   public:                                                                                                                     \
+    explicit Name(const Options& options = standard) : options(options) {}                                                     \
+    Options options;                                                                                                           \
+    GRADUS_MEMBERS()                                                                                                           \
+    AnyTensor forward(const AnyTensor& a, const AnyTensor& b, const AnyTensor& c) const { return function(a, b, c, options); } \
+  };
+GRADUS_LOSS_OF_THREE(MarginRankingLoss, MarginOptions, {.margin = 0}, margin_ranking_loss)
+GRADUS_LOSS_OF_THREE(CosineEmbeddingLoss, MarginOptions, {.margin = 0}, cosine_embedding_loss)
+GRADUS_LOSS_OF_THREE(TripletMarginLoss, TripletMarginOptions, {}, triplet_margin_loss)
 /// Of a normal distribution whose mean and variance are predicted.
-class GaussianNLLLoss : public Module {
- public:
-  explicit GaussianNLLLoss(const GaussianNllLossOptions& options = {}) : options(options) {}
-  GaussianNllLossOptions options;
-  GRADUS_MEMBERS()
-  AnyTensor forward(const AnyTensor& x, const AnyTensor& target, const AnyTensor& variance) const {
-    return gaussian_nll_loss(x, target, variance, options);
-  }
-};
+GRADUS_LOSS_OF_THREE(GaussianNLLLoss, GaussianNllLossOptions, {}, gaussian_nll_loss)
+#undef GRADUS_LOSS_OF_THREE
 
 }  // namespace gradus::nn
