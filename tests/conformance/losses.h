@@ -17,8 +17,6 @@ inline Reduction reduction_of(const Arguments& c) {
 }
 /// Labels that are recorded as integers, in the dtype of x: Gradus wants the cast said.
 inline AnyTensor labels(const Arguments& c, int position) { return c.t(position, "target").to(c[0].dtype()); }
-/// A target that PyTorch broadcasts in silence.
-inline AnyTensor expanded(const Arguments& c, int position) { return expand(c.t(position, "target"), c[0].shape()); }
 inline gradus::LossOptions plain_loss(const Arguments& c, int) { return {.reduction = reduction_of(c)}; }
 inline gradus::CrossEntropyOptions cross_entropy_of(const Arguments& c, int at) {
   return {.weight = c.maybe(at, "weight"),
@@ -48,6 +46,20 @@ inline gradus::KlDivOptions kl_div_of(const Arguments& c, int) {
 }
 inline gradus::MarginOptions margin_of(const Arguments& c, int at, double otherwise) {
   return {.margin = c.d(at, "margin", otherwise), .reduction = reduction_of(c)};
+}
+inline gradus::TripletMarginOptions triplet_of(const Arguments& c, int at) {
+  return {.margin = c.d(at, "margin", 1),
+          .p = c.d(at + 1, "p", 2),
+          .eps = c.d(at + 2, "eps", 1e-6),
+          .swap = c.b(at + 3, "swap", false),
+          .reduction = reduction_of(c)};
+}
+inline gradus::MultiMarginOptions multi_margin_of(const Arguments& c, int at) {
+  return {
+      .p = c.i(at, "p", 1), .margin = c.d(at + 1, "margin", 1), .weight = c.maybe(at + 2, "weight"), .reduction = reduction_of(c)};
+}
+inline gradus::MultiLabelSoftMarginOptions soft_margins_of(const Arguments& c, int at) {
+  return {.weight = c.maybe(at, "weight"), .reduction = reduction_of(c)};
 }
 inline gradus::PoissonNllLossOptions poisson_of(const Arguments& c, int at) {
   return {.log_input = c.b(at, "log_input", true),

@@ -124,6 +124,39 @@ void add_activations(Modules& all) {
                  [](Arguments& c) { return nn::PReLU({.channels = c.i(0, "num_parameters", 1), .init = c.d(1, "init", 0.25)}); });
 }
 
+void add_attention(Modules& all) {
+  add<nn::Embedding>(
+      all, "nn.Embedding",
+      [](Arguments& c) {
+        EmbeddingOptions o;
+        if (c.given(2, "padding_idx")) o.padding_idx = c.i(2, "padding_idx");
+        return nn::Embedding(c.i(0, "num_embeddings"), c.i(1, "embedding_dim"), o);
+      },
+      [](nn::Embedding& m, Arguments& c) -> AnyTensor { return m.forward(c[0]); });
+  add<nn::MultiheadAttention>(
+      all, "nn.MultiheadAttention",
+      [](Arguments& c) {
+        return nn::MultiheadAttention({.embed_dim = c.i(0, "embed_dim"),
+                                       .num_heads = c.i(1, "num_heads"),
+                                       .dropout = c.d(2, "dropout", 0),
+                                       .bias = c.b(3, "bias", true),
+                                       .add_bias_kv = c.b(4, "add_bias_kv", false),
+                                       .add_zero_attn = c.b(5, "add_zero_attn", false),
+                                       .kdim = c.i(6, "kdim", 0),
+                                       .vdim = c.i(7, "vdim", 0),
+                                       .batch_first = c.b(8, "batch_first", false)});
+      },
+      [](nn::MultiheadAttention& m, Arguments& c) -> Outputs {
+        nn::AttentionCallOptions o;
+        o.key_padding_mask = c.maybe(3, "key_padding_mask"), o.attn_mask = c.maybe(5, "attn_mask");
+        o.need_weights = c.b(4, "need_weights", true), o.average_attn_weights = c.b(6, "average_attn_weights", true);
+        o.is_causal = c.b(7, "is_causal", false);
+        nn::AttentionOutput y = m.forward(c.t(0, "query"), c.t(1, "key"), c.t(2, "value"), o);
+        return {y.output, y.weights};
+      },
+      kLoose);
+}
+
 }  // namespace
 
 void add_layers(Modules& all) {
@@ -139,6 +172,7 @@ void add_layers(Modules& all) {
       [](nn::Bilinear& m, Arguments& c) -> AnyTensor { return m.forward(c[0], c[1]); }, kLoose);
   add_convolutions(all);
   add_activations(all);
+  add_attention(all);
 }
 
 }  // namespace conformance

@@ -25,8 +25,16 @@ void add_losses(Modules& all) {
   add_function(all, "nn.MarginRankingLoss", [](Arguments& o, Arguments& c) -> Outputs {
     return margin_ranking_loss(c[0], c.t(1), labels(c, 2), margin_of(o, 0, 0));
   });
+  add_function(all, "nn.CosineEmbeddingLoss", [](Arguments& o, Arguments& c) -> Outputs {
+    return cosine_embedding_loss(c[0], c.t(1), c.t(2, "target"), margin_of(o, 0, 0));
+  });
+  LOSS("MultiMarginLoss", multi_margin_loss, multi_margin_of);
+  LOSS("MultiLabelMarginLoss", multilabel_margin_loss, plain_loss);
+  add_function(all, "nn.MultiLabelSoftMarginLoss", [](Arguments& o, Arguments& c) -> Outputs {
+    return multilabel_soft_margin_loss(c[0], labels(c, 1), soft_margins_of(o, 0));
+  });
   add_function(all, "nn.GaussianNLLLoss", [](Arguments& o, Arguments& c) -> Outputs {
-    return gaussian_nll_loss(c[0], expanded(c, 1), c.t(2, "var"), gaussian_of(o, 0));
+    return gaussian_nll_loss(c[0], c.t(1, "target"), c.t(2, "var"), gaussian_of(o, 0));
   });
 }
 

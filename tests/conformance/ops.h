@@ -65,6 +65,7 @@ void add_creation(Registry&);
 void add_nets(Registry&);
 void add_indexing(Registry&);
 void add_losses(Registry&);
+void add_reductions(Registry&);
 Registry all_ops();
 
 }  // namespace conformance

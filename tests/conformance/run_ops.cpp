@@ -14,6 +14,7 @@ Registry all_ops() {
   add_nets(ops);
   add_indexing(ops);
   add_losses(ops);
+  add_reductions(ops);
   return ops;
 }
 
