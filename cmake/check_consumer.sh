@@ -26,8 +26,9 @@ echo "-- subdirectory"
 flag() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
 type=$(flag CMAKE_BUILD_TYPE)
 launcher=$(flag GRADUS_CCACHE)
-[ ! -x "$launcher" ] || launcher="-DCMAKE_CXX_COMPILER_LAUNCHER=env;CCACHE_BASEDIR=$source;CCACHE_NOHASHDIR=1;$launcher"
+[ ! -x "$launcher" ] || launcher="env;CCACHE_BASEDIR=$source;CCACHE_NOHASHDIR=1;$launcher"
 cmake -G Ninja -S tests/consumer/subdirectory -B build/consumer-subdirectory -DCMAKE_BUILD_TYPE="$type" \
-  -DCMAKE_CXX_FLAGS_${type^^}="$(flag CMAKE_CXX_FLAGS_${type^^})" -DGRADUS_WERROR="$(flag GRADUS_WERROR)" ${launcher:+"$launcher"} >/dev/null
+  -DCMAKE_CXX_FLAGS_${type^^}="$(flag CMAKE_CXX_FLAGS_${type^^})" -DGRADUS_WERROR="$(flag GRADUS_WERROR)" \
+  ${launcher:+"-DCMAKE_CXX_COMPILER_LAUNCHER=$launcher" "-DCMAKE_CUDA_COMPILER_LAUNCHER=$launcher"} >/dev/null
 cmake --build build/consumer-subdirectory -j 2
 build/consumer-subdirectory/consumer

@@ -32,7 +32,7 @@ void show(const data::Mnist& images, Net& net, Device device);
 void run(const Options& options) {
   manual_seed(uint64_t(options.seed));
   if (options.threads) set_num_threads(options.threads);
-  const Device device(options.device);
+  const Device device = device_or_cpu(options.device);
 
   data::Mnist train_images(options.data, data::train), test_images(options.data, data::test);
   data::DataLoader train(train_images, {.batch_size = options.batch_size, .shuffle = true, .workers = options.workers});
@@ -121,7 +121,7 @@ Options parse(int argc, char** argv) {
     const std::string name = argv[i];
     if (name == "--help") {
       std::printf(
-          "mnist [--data DIR] [--epochs N] [--batch-size N] [--seed N] [--workers N] [--threads N] [--device cpu]\n"
+          "mnist [--data DIR] [--epochs N] [--batch-size N] [--seed N] [--workers N] [--threads N] [--device cpu|cuda]\n"
           "      [--save FILE] [--steps N, after which an epoch ends]\n");
       std::exit(0);
     }

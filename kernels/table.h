@@ -6,6 +6,8 @@
 
 namespace gradus {
 
+class Accelerator;  // kernels/accelerator.h
+
 /// A null pointer is a kernel that the backend does not offer; an op that needs it raises an error that says so.
 struct KernelTable {
 #define GRADUS_UNARY(name, ...) ElementwiseKernel *name = nullptr, *name##_backward = nullptr;
@@ -21,9 +23,13 @@ struct KernelTable {
 #include "gradus/ops/kernels.def"
 };
 
-/// Makes a backend's kernels those of a kind of device. The table must live as long as the program.
-void register_backend(DeviceType, const KernelTable*);
-/// The kernels of a kind of device. Throws DeviceError where no backend is registered.
+/// Makes a backend's kernels, memory and streams those of a kind of device. Both must live as long as the program.
+void register_backend(DeviceType, const KernelTable*, Accelerator*);
+/// The kernels of a kind of device. Throws DeviceError, saying why, where there is no backend or no device.
 const KernelTable& kernels(DeviceType);
+/// The same, and the thread's next kernel runs on that device.
+const KernelTable& kernels(Device);
+/// Of any kind but the CPU. Throws DeviceError, also where there is no device of that number.
+Accelerator& accelerator(Device);
 
 }  // namespace gradus

@@ -10,7 +10,32 @@
 
 namespace gradus::testing {
 
-/// Uniform values in [lo, hi), of double unless asked otherwise. The same for the same seed.
+/// Where draw() puts its tensors.
+inline Device& device_of_tests() {
+  static Device device = kCPU;
+  return device;
+}
+/// While one lives, tests draw their tensors on `device`: a body that was written for the CPU runs there.
+class OnDevice {
+ public:
+  explicit OnDevice(Device device) : before_(device_of_tests()) { device_of_tests() = device; }
+  ~OnDevice() { device_of_tests() = before_; }
+
+ private:
+  Device before_;
+};
+/// A test whose body runs on the CPU, and as name_cuda on a GPU where there is one.
+#define DEVICE_TEST(suite, name)                                               \
+  static void suite##_##name##_body();                                         \
+  TEST(suite, name) { suite##_##name##_body(); }                               \
+  TEST(suite, name##_cuda) {                                                   \
+    if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << "no CUDA device"; \
+    gradus::testing::OnDevice on(Device("cuda"));                              \
+    suite##_##name##_body();                                                   \
+  }                                                                            \
+  static void suite##_##name##_body()
+
+/// Uniform values in [lo, hi), of double unless asked otherwise. The same for the same seed, on any device.
 inline AnyTensor draw(const Shape& shape, double lo = -1, double hi = 1, uint64_t seed = 7, DType dtype = DType::float64) {
   AnyTensor x = empty(shape, DType::float64);
   uint64_t state = seed * 0x9E3779B97F4A7C15u + 0x1234567;
@@ -18,12 +43,12 @@ inline AnyTensor draw(const Shape& shape, double lo = -1, double hi = 1, uint64_
     state = state * 6364136223846793005u + 1442695040888963407u;
     static_cast<double*>(x.raw_data())[i] = lo + (hi - lo) * double(state >> 11) * 0x1p-53;
   }
-  return x.to(dtype);
+  return x.to(dtype).to(device_of_tests());
 }
 /// Elements in row-major order, as double.
 inline std::vector<double> values(const AnyTensor& x) {
   NoGrad no_grad;
-  AnyTensor y = x.detach().to(DType::float64).contiguous();
+  AnyTensor y = x.detach().to(kCPU).to(DType::float64).contiguous();
   const double* p = static_cast<const double*>(y.raw_data());
   return {p, p + y.numel()};
 }
@@ -71,10 +96,14 @@ namespace detail {
 inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs, size_t which, const AnyTensor& v, double h) {
   const AnyTensor& x = inputs[which];
   AnyTensor slope = empty(x.shape(), DType::float64);
-  auto at = [&](int64_t flat) -> double& {
+  std::vector<double> before = testing::values(x);
+  auto set = [&](int64_t flat, double value) {
     int64_t offset = 0;
     for (int d = x.dim() - 1; d >= 0; --d) offset += flat % x.shape()[d] * x.stride()[d], flat /= x.shape()[d];
-    return static_cast<double*>(x.raw_data())[offset];
+    if (x.device() == kCPU)
+      static_cast<double*>(x.raw_data())[offset] = value;
+    else
+      as_view(x.detach(), {}, {}, offset).fill_(value);
   };
   auto value = [&] {
     std::vector<double> y = testing::values(f(inputs)), w = testing::values(v);
@@ -83,12 +112,11 @@ inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs
     return total;
   };
   for (int64_t i = 0; i < x.numel(); ++i) {
-    double before = at(i);
-    at(i) = before + h;
+    set(i, before[size_t(i)] + h);
     double up = value();
-    at(i) = before - h;
+    set(i, before[size_t(i)] - h);
     double down = value();
-    at(i) = before;
+    set(i, before[size_t(i)]);
     static_cast<double*>(slope.raw_data())[i] = (up - down) / (2 * h);
   }
   return slope;

@@ -3,6 +3,7 @@
 #include "gradus/autograd/node.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/reduce.h"
+#include "gradus/ops/transfer.h"
 #include "gradus/ops/view.h"
 #include "src/core/message.h"
 #include "src/ops/op.h"
@@ -131,11 +132,7 @@ double AnyTensor::item() const {
 }
 
 AnyTensor AnyTensor::to(DType dtype) const { return gradus::to(*this, dtype); }
-AnyTensor AnyTensor::to(Device d) const {
-  if (d == device()) return *this;
-  kernels(d.type);
-  fail<DeviceError>("to: cannot copy from ", device(), " to ", d);
-}
+AnyTensor AnyTensor::to(Device device) const { return gradus::to(*this, device); }
 AnyTensor AnyTensor::clone() const { return gradus::clone(*this); }
 AnyTensor AnyTensor::contiguous() const { return gradus::contiguous(*this); }
 AnyTensor AnyTensor::reshape(const Shape& shape) const { return gradus::reshape(*this, shape); }

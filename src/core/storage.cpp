@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/accelerator.h"
 #include "kernels/table.h"
 #include "src/core/message.h"
 
@@ -116,16 +117,24 @@ CpuAllocator& cpu_allocator() {
   return *allocator;
 }
 
-[[noreturn]] void no_device(Device device) {
-  kernels(device.type);  // throws where no backend is registered
-  fail<DeviceError>(to_string(device), ": the backend has no allocator");
+/// Bytes of an accelerator: the header is the host's, and knows the block.
+Ref<Storage> on_accelerator(size_t bytes, Device device) {
+  Accelerator& a = accelerator(device);
+  Accelerator::Memory memory = a.allocate(device.index, bytes);
+  auto* s = new (pool::allocate(sizeof(Storage))) Storage;
+  s->device = device, s->bytes = memory.bytes, s->data = memory.data, s->context = memory.block;
+  s->release = [](Storage* s) {
+    accelerator(s->device).free(s->device.index, s->context);
+    pool::free(s, sizeof(Storage));
+  };
+  return Ref<Storage>(s);
 }
 
 }  // namespace
 
 Ref<Storage> Storage::make(size_t bytes, Device device) {
-  if (device.type != DeviceType::cpu) no_device(device);
   if (bytes > size_t(1) << 60) fail<OutOfMemory>("out of memory: asked for ", bytes, " bytes");
+  if (device.type != DeviceType::cpu) return on_accelerator(bytes, device);
   size_t whole = bytes + kHeader;
   auto* s = static_cast<Storage*>(nullptr);
   if (whole <= pool::kLargest) {
@@ -144,14 +153,37 @@ Ref<Storage> Storage::make(size_t bytes, Device device) {
 }
 
 namespace {
-CpuAllocator& allocator_of(Device device) {
-  if (device.type != DeviceType::cpu) no_device(device);
-  return cpu_allocator();
+struct Pinned : Storage {
+  Accelerator* owner;
+};
+void release_pinned(Storage* s) {
+  auto* p = static_cast<Pinned*>(s);
+  p->owner->free_pinned(p->context);
+  delete p;
 }
 }  // namespace
-MemoryStats memory_stats(Device device) { return allocator_of(device).stats(); }
-void reset_peak_memory(Device device) { allocator_of(device).reset_peak(); }
-void empty_cache(Device device) { allocator_of(device).empty_cache(); }
-void set_memory_limit(size_t bytes, Device device) { allocator_of(device).set_limit(bytes); }
+
+Ref<Storage> Storage::make_pinned(size_t bytes, DeviceType type) {
+  Accelerator* owner = type == DeviceType::cpu || device_count(type) == 0 ? nullptr : &accelerator(type);
+  Accelerator::Memory memory = owner ? owner->allocate_pinned(bytes) : Accelerator::Memory{};
+  if (!memory.block) return make(bytes);
+  auto* s = new Pinned;
+  s->owner = owner;
+  s->bytes = memory.bytes, s->data = memory.data, s->context = memory.block;
+  s->release = release_pinned;
+  return Ref<Storage>(s);
+}
+bool Storage::is_pinned() const { return release == release_pinned; }
+
+MemoryStats memory_stats(Device d) {
+  return d.type == DeviceType::cpu ? cpu_allocator().stats() : accelerator(d).memory_stats(d.index);
+}
+void reset_peak_memory(Device d) {
+  d.type == DeviceType::cpu ? cpu_allocator().reset_peak() : accelerator(d).reset_peak_memory(d.index);
+}
+void empty_cache(Device d) { d.type == DeviceType::cpu ? cpu_allocator().empty_cache() : accelerator(d).empty_cache(d.index); }
+void set_memory_limit(size_t bytes, Device d) {
+  d.type == DeviceType::cpu ? cpu_allocator().set_limit(bytes) : accelerator(d).set_memory_limit(d.index, bytes);
+}
 
 }  // namespace gradus

@@ -19,7 +19,7 @@ inline Array array(const AnyTensor& x) {
 
 /// The kernel of x's device; an error that names op, device and dtype where the backend has none.
 template <class F> F* kernel(const char* op, F* KernelTable::*member, const AnyTensor& x) {
-  F* f = kernels(x.device().type).*member;
+  F* f = kernels(x.device()).*member;
   if (!f) fail<DeviceError>(op, ": no ", x.device(), " kernel for ", x.dtype(), "; move the tensors with to(Device(\"cpu\"))");
   return f;
 }

@@ -52,19 +52,19 @@ template <class Row> void check_row(const RowFunction& f, double lo, double hi, 
 }  // namespace
 
 #define GRADUS_UNARY(name, of, f, g, lo, hi)                                             \
-  TEST(Rows, name) {                                                                     \
+  DEVICE_TEST(Rows, name) {                                                              \
     check_row<name##_row>([](auto& x, auto&) { return gradus::name(x); }, lo, hi, 0, 0); \
   }
 #define GRADUS_UNARY1(name, of, s, s_test, f, g, lo, hi)                                              \
-  TEST(Rows, name) {                                                                                  \
+  DEVICE_TEST(Rows, name) {                                                                           \
     check_row<name##_row>([](auto& x, auto&) { return gradus::name(x, s_test); }, lo, hi, s_test, 0); \
   }
 #define GRADUS_UNARY2(name, of, s, s_test, t, t_test, f, g, lo, hi)                                                \
-  TEST(Rows, name) {                                                                                               \
+  DEVICE_TEST(Rows, name) {                                                                                        \
     check_row<name##_row>([](auto& x, auto&) { return gradus::name(x, s_test, t_test); }, lo, hi, s_test, t_test); \
   }
 #define GRADUS_BINARY(name, of, f, ga, gb, lo, hi)                                            \
-  TEST(Rows, name) {                                                                          \
+  DEVICE_TEST(Rows, name) {                                                                   \
     check_row<name##_row>([](auto& a, auto& b) { return gradus::name(a, b); }, lo, hi, 0, 0); \
   }
 #include "gradus/ops/ops.def"

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstddef>
 
-#include "gradus/core/device.h"
+#include "gradus/core/memory.h"
 #include "gradus/core/pool.h"
 #include "gradus/core/ref.h"
 
@@ -21,22 +21,10 @@ struct Storage {
 
   /// Uninitialised bytes, aligned to 64. Throws OutOfMemory.
   static Ref<Storage> make(size_t bytes, Device device = kCPU);
+  /// On the CPU, in memory that the devices of `type` reach while the program goes on; ordinary memory where they have none such.
+  static Ref<Storage> make_pinned(size_t bytes, DeviceType type);
+  bool is_pinned() const;
   static void destroy(Storage* s) { s->release(s); }
 };
-
-/// What an allocator holds, in bytes. Blocks of up to 2 KiB on the CPU are counted by the slab.
-struct MemoryStats {
-  size_t in_use = 0;           // by living tensors
-  size_t cached = 0;           // free, kept for the next request
-  size_t peak_in_use = 0;      // since the start or reset_peak_memory()
-  size_t allocations = 0;      // requests served
-  size_t system_requests = 0;  // of those, how many had to ask the system
-};
-MemoryStats memory_stats(Device device = kCPU);
-void reset_peak_memory(Device device = kCPU);
-/// Gives the cached blocks back to the system.
-void empty_cache(Device device = kCPU);
-/// A request that would take in_use + cached over this raises OutOfMemory; 0 means no limit but the machine's.
-void set_memory_limit(size_t bytes, Device device = kCPU);
 
 }  // namespace gradus

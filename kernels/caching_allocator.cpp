@@ -1,0 +1,182 @@
+#include "kernels/caching_allocator.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+
+#include "gradus/core/error.h"
+
+namespace gradus {
+
+using Block = CachingAllocator::Block;
+
+namespace {
+size_t multiple(size_t bytes, size_t of) { return (std::max<size_t>(bytes, 1) + of - 1) / of * of; }
+}  // namespace
+
+Block*& CachingAllocator::bin(size_t bytes, void* stream) {
+  size_t h = bytes / kQuantum * 0x9E3779B1u ^ reinterpret_cast<uintptr_t>(stream) >> 4;
+  return bins_[(h ^ h >> 8) % kBins];
+}
+
+Block* CachingAllocator::allocate(size_t request, void* stream) {
+  const size_t bytes = multiple(request, kQuantum);
+  std::lock_guard lock(mutex_);
+  ++stats_.allocations;
+  Block* block = bin(bytes, stream);
+  if (block && block->bytes == bytes && block->stream == stream) {
+    bin(bytes, stream) = block->below;
+  } else {
+    if (!waiting_.empty()) look_at_events(false);
+    block = best_fit(bytes, stream);
+    if (!block) {
+      empty_bins();
+      block = best_fit(bytes, stream);
+    }
+    block = cut(block ? block : from_source(request, bytes, stream), bytes);
+  }
+  block->state = Block::used;
+  stats_.in_use += block->bytes;
+  stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
+  return block;
+}
+
+/// Takes it out of the free ones.
+Block* CachingAllocator::best_fit(size_t bytes, void* stream) {
+  Block wanted{.data = nullptr, .bytes = bytes, .stream = stream};
+  wanted.small = bytes <= kSmall;
+  auto it = free_.lower_bound(&wanted);
+  if (it == free_.end() || (*it)->small != wanted.small || (*it)->stream != stream) return nullptr;
+  Block* block = *it;
+  free_.erase(it);
+  return block;
+}
+
+Block* CachingAllocator::from_source(size_t request, size_t bytes, void* stream) {
+  auto refuse = [&](const std::string& why) {
+    throw OutOfMemory("out of memory on " + name_ + ": asked for " + std::to_string(request) + " bytes, " +
+                      std::to_string(stats_.in_use) + " are in use and " + std::to_string(held_ - stats_.in_use) + " cached; " +
+                      why + "; free tensors, or run in smaller batches");
+  };
+  const bool small = bytes <= kSmall;
+  size_t whole = small ? kSegment : bytes < kLargeSegment / 2 ? kLargeSegment : multiple(bytes, kSegment);
+  auto fits = [&](size_t n) { return !limit_ || held_ + n <= limit_; };
+  void* data = fits(whole) ? source_.allocate(whole) : nullptr;
+  if (!data && whole > bytes && !small) {  // without the reserve for others
+    whole = bytes;
+    data = fits(whole) ? source_.allocate(whole) : nullptr;
+  }
+  if (!data) {
+    look_at_events(true);
+    trim();
+    if (!fits(whole)) refuse("the limit set is " + std::to_string(limit_) + " bytes");
+    data = source_.allocate(whole);
+  }
+  if (!data) refuse(source_.state());
+  held_ += whole;
+  ++stats_.system_requests;
+  auto* block = new Block{.data = static_cast<char*>(data), .bytes = whole, .stream = stream};
+  block->small = small;
+  return block;
+}
+
+/// The first `bytes` of a block that nobody knows of; what is left over is free, where that is worth it.
+Block* CachingAllocator::cut(Block* block, size_t bytes) {
+  size_t left = block->bytes - bytes;
+  if (left < (block->small ? kQuantum : kSmall)) return block;
+  auto* rest = new Block{.data = block->data + bytes, .bytes = left, .stream = block->stream};
+  rest->small = block->small;
+  rest->previous = block, rest->next = block->next;
+  if (rest->next) rest->next->previous = rest;
+  block->next = rest, block->bytes = bytes;
+  rest->state = Block::free;
+  free_.insert(rest);
+  return block;
+}
+
+void CachingAllocator::free(Block* block) noexcept {
+  std::lock_guard lock(mutex_);
+  stats_.in_use -= block->bytes;
+  for (void* stream : block->users)
+    if (void* event = source_.record(stream)) waiting_.push_back({event, block}), ++block->events;
+  block->users.clear();
+  if (block->events)
+    block->state = Block::waiting;
+  else
+    give_back(block);
+}
+
+void CachingAllocator::used_on(Block* block, void* stream) {
+  std::lock_guard lock(mutex_);
+  if (stream == block->stream || std::find(block->users.begin(), block->users.end(), stream) != block->users.end()) return;
+  block->users.push_back(stream);
+}
+
+void CachingAllocator::give_back(Block* block) {
+  Block*& top = bin(block->bytes, block->stream);
+  if (top && (top->bytes != block->bytes || top->stream != block->stream)) return join(block);  // the bin has another size
+  block->state = Block::quick, block->below = top, top = block;
+}
+
+/// Makes it free, as one with the free neighbours.
+void CachingAllocator::join(Block* block) {
+  auto swallow = [&](Block* first, Block* second) {  // the second goes away
+    first->bytes += second->bytes, first->next = second->next;
+    if (first->next) first->next->previous = first;
+    delete second;
+    return first;
+  };
+  if (Block* after = block->next; after && after->state == Block::free) free_.erase(after), swallow(block, after);
+  if (Block* before = block->previous; before && before->state == Block::free) free_.erase(before), block = swallow(before, block);
+  block->state = Block::free;
+  free_.insert(block);
+}
+
+void CachingAllocator::empty_bins() {
+  for (Block*& top : bins_)
+    while (Block* block = top) top = block->below, join(block);
+}
+
+void CachingAllocator::look_at_events(bool wait) {
+  std::erase_if(waiting_, [&](const Waiting& w) {
+    if (wait) source_.wait(w.event);
+    if (!wait && !source_.is_done(w.event)) return false;
+    source_.release(w.event);
+    if (--w.block->events == 0) give_back(w.block);
+    return true;
+  });
+}
+
+/// Gives back the segments of which nothing is in use.
+void CachingAllocator::trim() {
+  empty_bins();
+  std::erase_if(free_, [&](Block* block) {
+    if (block->previous || block->next) return false;
+    source_.free(block->data);
+    held_ -= block->bytes;
+    delete block;
+    return true;
+  });
+}
+
+void CachingAllocator::empty_cache() noexcept {
+  std::lock_guard lock(mutex_);
+  look_at_events(true);
+  trim();
+}
+MemoryStats CachingAllocator::stats() {
+  std::lock_guard lock(mutex_);
+  MemoryStats s = stats_;
+  s.cached = held_ - s.in_use;
+  return s;
+}
+void CachingAllocator::reset_peak() {
+  std::lock_guard lock(mutex_);
+  stats_.peak_in_use = stats_.in_use;
+}
+void CachingAllocator::set_limit(size_t bytes) {
+  std::lock_guard lock(mutex_);
+  limit_ = bytes;
+}
+
+}  // namespace gradus

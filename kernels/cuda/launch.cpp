@@ -1,0 +1,86 @@
+#include "kernels/cuda/launch.h"
+
+#include <algorithm>
+
+namespace gradus::cuda {
+namespace {
+
+constexpr int64_t kMost = int64_t(1) << 30;  // well below 2^31: a thread's number rounds up to whole blocks
+
+/// The farthest element that any operand reaches, counted from its first.
+int64_t reach(const Plan& p, int operands) {
+  int64_t most = 0;
+  for (int k = 0; k < operands; ++k) {
+    int64_t last = 0;
+    for (int d = 0; d < p.rank; ++d) last += (p.size[d] - 1) * (p.stride[k][d] < 0 ? -p.stride[k][d] : p.stride[k][d]);
+    most = std::max(most, last);
+  }
+  return most;
+}
+
+bool packable(const Elementwise& c, const Plan& p, void* const* data, uint32_t items) {
+  const int inner = p.rank - 1;
+  if (items == 1 || p.count < items || (p.rank > 1 && p.size[inner] % items)) return false;
+  for (int k = 0; k < c.operands; ++k) {
+    if (!data[k]) continue;
+    if (p.stride[k][inner] == 0 && k >= c.outputs) continue;  // one element for all
+    if (p.stride[k][inner] != 1 || reinterpret_cast<uintptr_t>(data[k]) % (items * c.item_size[k])) return false;
+    for (int d = 0; d < inner; ++d)
+      if (p.stride[k][d] % items) return false;
+  }
+  return true;
+}
+
+void cut(const Elementwise& c, Plan p, void* const* data, uint32_t items, LaunchPart launch) {
+  if (p.count > kMost || reach(p, c.operands) > kMost) {  // in two, along the longest axis
+    int d = int(std::max_element(p.size, p.size + p.rank) - p.size);
+    int64_t whole = p.size[d], half = (whole / 2 + 63) / 64 * 64;  // what was aligned stays so
+    if (half >= whole) half = whole / 2;
+    void* second[kMaxOperands] = {};
+    for (int k = 0; k < c.operands; ++k)
+      second[k] = data[k] ? static_cast<char*>(data[k]) + half * p.stride[k][d] * c.item_size[k] : nullptr;
+    const int64_t rest = p.count / whole;
+    p.size[d] = half, p.count = rest * half;
+    cut(c, p, data, items, launch);
+    p.size[d] = whole - half, p.count = rest * (whole - half);
+    return cut(c, p, second, items, launch);
+  }
+  Part part;
+  part.count = uint32_t(p.count);
+  part.layout.rank = p.rank;
+  for (int d = 0; d < p.rank; ++d) {
+    int from = p.rank - 1 - d;
+    part.layout.size[d] = Divider(uint32_t(p.size[from]));
+    for (int k = 0; k < kMaxOperands; ++k) part.layout.stride[d][k] = k < c.operands ? int32_t(p.stride[k][from]) : 0;
+  }
+  for (int k = 0; k < kMaxOperands; ++k) part.data[k] = k < c.operands ? data[k] : nullptr;
+  part.packs = packable(c, p, data, items) ? part.count / items : 0;
+  part.single = part.packs * items;
+  launch(part, c);
+}
+
+}  // namespace
+
+void for_each_part(const Elementwise& c, uint32_t items, LaunchPart launch) {
+  if (c.plan.count > 0) cut(c, c.plan, c.data, items, launch);
+}
+
+Elementwise call_over(const char* op, DType dtype, int outputs, std::initializer_list<const Array*> arrays, const Scalar* scalars) {
+  Elementwise c{op, dtype, outputs, int(arrays.size()), {}, {}, scalars, {}};
+  const Array& y = **arrays.begin();
+  View views[kMaxOperands];
+  bool contiguous = true;
+  int k = 0;
+  for (const Array* x : arrays) {
+    c.data[k] = x->data, c.item_size[k] = uint8_t(item_size(x->dtype));
+    views[k++] = {x->rank, x->shape, x->stride};
+    contiguous = contiguous && x->contiguous && x->count == y.count;
+  }
+  if (contiguous)
+    c.plan.set_contiguous(y.count, c.operands);
+  else
+    c.plan.set(y.rank, y.shape, views, c.operands);
+  return c;
+}
+
+}  // namespace gradus::cuda

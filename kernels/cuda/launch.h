@@ -1,0 +1,47 @@
+// Between a plan and a launch: cuts a call into parts whose elements and offsets are counted in 32 bits, and finds out whether threads may
+// move 16 bytes at a time. No templates, and nothing of CUDA: it is tested on the CPU.
+#pragma once
+#include <cstdint>
+#include <initializer_list>
+
+#include "kernels/elementwise.h"
+
+namespace gradus::cuda {
+
+/// n / divisor for n below 2^31 by a multiplication: a GPU has no instruction that divides.
+struct Divider {
+  uint32_t divisor = 1, factor = 1, shift = 0;
+  Divider() = default;
+  explicit Divider(uint32_t d) : divisor(d) {
+    while (shift < 32 && (uint64_t(1) << shift) < d) ++shift;
+    factor = uint32_t(((uint64_t(1) << 32) * ((uint64_t(1) << shift) - d)) / d + 1);
+  }
+};
+
+struct Layout {
+  int rank;
+  Divider size[kMaxRank];                  // innermost first
+  int32_t stride[kMaxRank][kMaxOperands];  // in elements
+};
+
+/// What one launch does.
+struct Part {
+  uint32_t count;   // elements
+  uint32_t packs;   // of `items` each, which come first; the rest one by one
+  uint32_t single;  // where that rest begins
+  Layout layout;
+  void* data[kMaxOperands];  // null: not wanted, or not read
+};
+
+/// `items`: how many elements a thread may take at once where all operands lie so that it can; 1: never.
+using LaunchPart = void (*)(const Part&, const Elementwise&);
+void for_each_part(const Elementwise& call, uint32_t items, LaunchPart launch);
+
+/// A call over arrays, outputs first; the first one's shape is the result's. What `scalars` points to must outlive it.
+Elementwise call_over(const char* op, DType dtype, int outputs, std::initializer_list<const Array*> arrays, const Scalar* scalars);
+
+/// After a launch. Throws Error, naming the op and what it worked on, where the launch was refused.
+void check_launch(const Elementwise& call);
+void check_launch(const char* op, std::initializer_list<const Array*> arrays);
+
+}  // namespace gradus::cuda

@@ -1,0 +1,2 @@
+#define GRADUS_FAMILY GRADUS_FAMILY_TRIGONOMETRY
+#include "kernels/cuda/rows.cuh"

@@ -1,0 +1,52 @@
+// What this backend offers. A row of ops.def without a kernel is an error of the linker; structured kernels are named one by one, and
+// those that are missing are null: their ops say that there is no CUDA kernel.
+#include "kernels/table.h"
+
+#include "kernels/cuda/backend.h"
+
+namespace gradus::cuda {
+
+#define GRADUS_KERNEL(name, parameters) void name parameters;
+#include "gradus/ops/kernels.def"
+
+namespace rows {
+#define GRADUS_UNARY(name, ...) ElementwiseKernel name, name##_backward;
+#define GRADUS_UNARY1(name, ...) GRADUS_UNARY(name)
+#define GRADUS_UNARY2(name, ...) GRADUS_UNARY(name)
+#define GRADUS_BINARY(name, ...) GRADUS_UNARY(name)
+#define GRADUS_COMPARE(name, ...) ElementwiseKernel name;
+#define GRADUS_PREDICATE(name, ...) ElementwiseKernel name;
+#define GRADUS_BITWISE(name, ...) ElementwiseKernel name;
+#include "gradus/ops/ops.def"
+ElementwiseKernel where;
+}  // namespace rows
+
+const KernelTable& table() {
+  static const KernelTable all = [] {
+    KernelTable t {
+#define GRADUS_UNARY(name, ...) .name = rows::name, .name##_backward = rows::name##_backward,
+#define GRADUS_UNARY1(name, ...) GRADUS_UNARY(name)
+#define GRADUS_UNARY2(name, ...) GRADUS_UNARY(name)
+#define GRADUS_BINARY(name, ...) GRADUS_UNARY(name)
+#define GRADUS_COMPARE(name, ...) .name = rows::name,
+#define GRADUS_PREDICATE(name, ...) .name = rows::name,
+#define GRADUS_BITWISE(name, ...) .name = rows::name,
+#include "gradus/ops/ops.def"
+      .where = rows::where,
+    };
+#define OFFERS(name) t.name = cuda::name
+    OFFERS(copy);
+    OFFERS(fill);
+    OFFERS(arange);
+    OFFERS(linspace);
+    OFFERS(uniform);
+    OFFERS(normal);
+    OFFERS(bernoulli);
+    OFFERS(random_integers);
+#undef OFFERS
+    return t;
+  }();
+  return all;
+}
+
+}  // namespace gradus::cuda

@@ -1,0 +1,164 @@
+// The allocator that devices share, over a device that is made up: where it takes memory, when it hands a block on, what it says.
+#include "kernels/caching_allocator.h"
+
+#include <cstdlib>
+#include <map>
+#include <random>
+
+#include "tests/check.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+using Block = CachingAllocator::Block;
+
+namespace {
+
+/// Events pass when the test says so.
+struct MadeUp final : MemorySource {
+  size_t capacity = size_t(1) << 40, taken = 0;
+  int asked = 0, waits = 0;
+  std::map<void*, size_t> pieces;
+  std::map<void*, bool> events;  // done?
+  char* next_event = nullptr;
+
+  void* allocate(size_t bytes) noexcept override {
+    ++asked;
+    if (taken + bytes > capacity) return nullptr;
+    void* p = std::aligned_alloc(512, bytes);
+    pieces[p] = bytes, taken += bytes;
+    return p;
+  }
+  void free(void* p) noexcept override {
+    ASSERT_TRUE(pieces.count(p)) << "gave back what it never got";
+    taken -= pieces[p];
+    pieces.erase(p);
+    std::free(p);
+  }
+  void* record(void*) noexcept override {
+    events[++next_event] = false;
+    return next_event;
+  }
+  bool is_done(void* event) noexcept override { return events.at(event); }
+  void wait(void* event) noexcept override { events.at(event) = true, ++waits; }
+  void release(void* event) noexcept override { events.erase(event); }
+  std::string state() override { return "made up"; }
+  ~MadeUp() override {
+    for (auto& [p, bytes] : pieces) std::free(p);
+  }
+};
+
+struct CachingAllocatorTest : ::testing::Test {
+  MadeUp device;
+  CachingAllocator allocator{device, "other:0"};
+  void* const first = nullptr;
+  void* const second = &device;  // any address is a stream's name
+  void TearDown() override { allocator.empty_cache(); }
+};
+
+}  // namespace
+
+TEST_F(CachingAllocatorTest, ASecondRoundAsksTheDeviceForNothing) {
+  auto round = [&] {
+    std::vector<Block*> blocks;
+    for (size_t bytes : {1, 512, 513, 5000, 1 << 20, (1 << 20) + 1, 9 << 20, 33 << 20})
+      blocks.push_back(allocator.allocate(bytes, first));
+    for (Block* b : blocks) allocator.free(b);
+  };
+  round();
+  int asked = device.asked;
+  for (int i = 0; i < 5; ++i) round();
+  EXPECT_EQ(device.asked, asked);
+  EXPECT_EQ(allocator.stats().system_requests, size_t(asked));
+  EXPECT_EQ(allocator.stats().allocations, 48u);
+}
+
+TEST_F(CachingAllocatorTest, BlocksAreAlignedAndDoNotOverlap) {
+  std::mt19937 random(3);
+  std::map<char*, Block*> living;
+  for (int i = 0; i < 4000; ++i) {
+    if (random() % 5 < 3 || living.empty()) {
+      size_t bytes = size_t(1) << random() % 23;
+      bytes += random() % bytes;
+      Block* b = allocator.allocate(bytes, random() % 2 ? first : second);
+      ASSERT_GE(b->bytes, bytes);
+      ASSERT_EQ(reinterpret_cast<uintptr_t>(b->data) % CachingAllocator::kQuantum, 0u);
+      auto [at, fresh] = living.emplace(b->data, b);
+      ASSERT_TRUE(fresh);
+      if (auto after = std::next(at); after != living.end()) {
+        ASSERT_LE(b->data + b->bytes, after->first);
+      }
+      if (at != living.begin()) {
+        ASSERT_LE(std::prev(at)->first + std::prev(at)->second->bytes, b->data);
+      }
+    } else {
+      auto at = std::next(living.begin(), long(random() % living.size()));
+      allocator.free(at->second);
+      living.erase(at);
+    }
+    size_t sum = 0;
+    for (auto& [p, b] : living) sum += b->bytes;
+    ASSERT_EQ(allocator.stats().in_use, sum);
+    ASSERT_EQ(allocator.stats().in_use + allocator.stats().cached, device.taken);
+  }
+  for (auto& [p, b] : living) allocator.free(b);
+  allocator.empty_cache();  // all pieces were joined again, so all go back
+  EXPECT_EQ(device.taken, 0u);
+  EXPECT_EQ(allocator.stats().cached, 0u);
+}
+
+TEST_F(CachingAllocatorTest, ABlockServesItsOwnStreamAtOnceAndNoOther) {
+  Block* b = allocator.allocate(4 << 20, first);
+  char* data = b->data;
+  allocator.free(b);
+  Block* other = allocator.allocate(4 << 20, second);
+  EXPECT_NE(other->data, data);
+  Block* again = allocator.allocate(4 << 20, first);
+  EXPECT_EQ(again->data, data);
+  allocator.free(other), allocator.free(again);
+}
+
+TEST_F(CachingAllocatorTest, ABlockThatOtherStreamsUsedWaitsForThem) {
+  Block* b = allocator.allocate(4 << 20, first);
+  char* data = b->data;
+  allocator.used_on(b, first);  // its own: nothing to wait for
+  allocator.used_on(b, second);
+  allocator.used_on(b, second);
+  allocator.free(b);
+  ASSERT_EQ(device.events.size(), 1u);
+  EXPECT_EQ(allocator.stats().in_use, 0u);
+  Block* meanwhile = allocator.allocate(4 << 20, first);
+  EXPECT_NE(meanwhile->data, data);
+  device.events.begin()->second = true;
+  Block* later = allocator.allocate(12 << 20, first);  // looks at the events
+  allocator.free(later), allocator.free(meanwhile);
+  EXPECT_TRUE(device.events.empty());
+}
+
+TEST_F(CachingAllocatorTest, RunningOutGivesBackWhatIsCachedBeforeItRaises) {
+  device.capacity = 64 << 20;
+  Block* big = allocator.allocate(40 << 20, first);
+  allocator.used_on(big, second);
+  allocator.free(big);
+  Block* other = allocator.allocate(50 << 20, second);  // fits only once the other has gone, and that waits for an event
+  EXPECT_EQ(device.waits, 1);
+  std::string message = message_of<OutOfMemory>([&] { allocator.allocate(30 << 20, first); });
+  for (const char* part : {"other:0", "asked for 31457280 bytes", "52428800 are in use", "made up"})
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  Block* small = allocator.allocate(1 << 20, first);  // and goes on
+  allocator.free(small), allocator.free(other);
+}
+
+TEST_F(CachingAllocatorTest, ALimitIsKept) {
+  allocator.set_limit(10 << 20);
+  Block* b = allocator.allocate(6 << 20, first);
+  EXPECT_LE(device.taken, size_t(10) << 20);
+  std::string message = message_of<OutOfMemory>([&] { allocator.allocate(6 << 20, first); });
+  EXPECT_NE(message.find("limit"), std::string::npos) << message;
+  allocator.free(b);
+  allocator.set_limit(0);
+  Block* more = allocator.allocate(100 << 20, first);
+  EXPECT_GE(allocator.stats().peak_in_use, size_t(100) << 20);
+  allocator.free(more);
+  allocator.reset_peak();
+  EXPECT_EQ(allocator.stats().peak_in_use, 0u);
+}
