@@ -1,8 +1,8 @@
 // What a small op costs, in nanoseconds: the library's own work, since the arithmetic is nothing.
 #include "benchmarks/bench.h"
-#include "gradus/gradus.h"
+#include "benchmarks/nets.h"
 
-using namespace gradus;
+using namespace bench;
 
 int main() {
   auto report = [](const char* what, auto f, double per = 1) { bench::print(what, bench::seconds(f) / per * 1e9, "ns"); };
@@ -58,4 +58,14 @@ int main() {
   report("view_8x8_to_64", [&, x = full({8, 8}, 1, DType::float32)] { x.view({64}); });
   report("transpose", [&] { grid.transpose(0, 1); });
   report("sum_16", [&] { a.sum(); });
+  report("mm_8x8", [&, x = full({8, 8}, 1, DType::float32), y = full({8, 8}, 1, DType::float32)] { mm(x, y); });
+  Mlp net;
+  optim::SGD optimizer(net.parameters(), {.lr = 0.01});
+  Tensor<float> x = randn<float>({1, 784});
+  Tensor<int64_t> y = {3};
+  report("mlp_batch1_step", [&] {
+    optimizer.zero_grad();
+    cross_entropy(net(x), y).backward();
+    optimizer.step();
+  });
 }

@@ -42,7 +42,7 @@ AnyTensor triplet_margin_loss(const AnyTensor& anchor, const AnyTensor& positive
 AnyTensor multi_margin_loss(const AnyTensor& x, const AnyTensor& target, const MultiMarginOptions& o) {
   check_float("multi_margin_loss", x), check_dtype("multi_margin_loss", "the target", target, DType::int64);
   if (o.p != 1 && o.p != 2) fail<ValueError>("multi_margin_loss: p is ", o.p, "; 1 or 2 are meant");
-  const int64_t classes = x.dim() ? x.shape()[x.dim() - 1] : 1, rows = x.dim() == 2 ? x.shape()[0] : 1;
+  const int64_t classes = x.dim() ? x.shape()[-1] : 1, rows = x.dim() == 2 ? x.shape()[0] : 1;
   if (x.dim() > 2 || target.dim() > 1 || target.numel() != rows || (x.dim() == 2 && target.dim() == 0))
     fail<ShapeError>("multi_margin_loss: x of shape ", x.shape(), " and a target of shape ", target.shape(),
                      "; (N, C) and (N), or (C) and (), are needed");
@@ -65,7 +65,7 @@ AnyTensor multilabel_margin_loss(const AnyTensor& x, const AnyTensor& target, co
   if (x.dim() > 2 || !(x.shape() == target.shape()))
     fail<ShapeError>("multilabel_margin_loss: x of shape ", x.shape(), " and a target of shape ", target.shape(),
                      "; both must be (N, C) or (C)");
-  const int64_t classes = x.dim() ? x.shape()[x.dim() - 1] : 1, rows = x.dim() == 2 ? x.shape()[0] : 1;
+  const int64_t classes = x.dim() ? x.shape()[-1] : 1, rows = x.dim() == 2 ? x.shape()[0] : 1;
   AnyTensor scores = reshape(x, {rows, classes}), listed = reshape(target, {rows, classes}), counts;
   AnyTensor is_target;
   {
