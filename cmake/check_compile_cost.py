@@ -2,7 +2,7 @@
 """What it costs to include Gradus and to ship it. Prints JSON lines (case, value, unit, limit); exits 1 if a limit is passed.
 
   compile_time, compile_memory   the MNIST example against an empty main that includes <vector>, <string>, <memory> (g++ -O2)
-  shared_library                 libgradus.so, stripped
+  shared_library                 libgradus.so for the CPU, stripped
   static_trainer                 the MNIST example linked statically against the minimal build, stripped
 """
 import json
@@ -63,7 +63,7 @@ def main():
         report("compile_time", seconds, "s", 1.5)
         report("compile_memory", megabytes, "MB", 300)
 
-        build("release", "build/shared", "gradus", "-DBUILD_SHARED_LIBS=ON")
+        build("release", "build/shared", "gradus", "-DBUILD_SHARED_LIBS=ON", "-DGRADUS_CUDA=OFF")
         report("shared_library", stripped_megabytes(work, ROOT / "build/shared/libgradus.so"), "MB", 10)
 
         build("minimal", "build/minimal", "gradus")
