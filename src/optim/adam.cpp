@@ -2,7 +2,16 @@
 
 #include <cmath>
 
+#include "src/optim/bodies.h"
+
 namespace gradus::optim {
+
+GRADUS_OPTIMIZER_BODIES(Adam)
+GRADUS_OPTIMIZER_BODIES(AdamW)
+GRADUS_OPTIMIZER_BODIES(Adamax)
+GRADUS_OPTIMIZER_BODIES(NAdam)
+GRADUS_OPTIMIZER_BODIES(RAdam)
+
 namespace {
 
 template <class O> double sign_of(const O& o) { return o.maximize ? -1 : 1; }

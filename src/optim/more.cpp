@@ -2,7 +2,13 @@
 
 #include <cmath>
 
+#include "src/optim/bodies.h"
+
 namespace gradus::optim {
+
+GRADUS_OPTIMIZER_BODIES(ASGD)
+GRADUS_OPTIMIZER_BODIES(Rprop)
+GRADUS_OPTIMIZER_BODIES(Lion)
 
 void ASGD::check() const {
   for (const ASGDOptions& o : options_) {

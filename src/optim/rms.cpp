@@ -1,6 +1,12 @@
 #include "gradus/optim/rms.h"
 
+#include "src/optim/bodies.h"
+
 namespace gradus::optim {
+
+GRADUS_OPTIMIZER_BODIES(RMSprop)
+GRADUS_OPTIMIZER_BODIES(Adagrad)
+GRADUS_OPTIMIZER_BODIES(Adadelta)
 
 void RMSprop::check() const {
   for (const RMSpropOptions& o : options_) {

@@ -1,6 +1,10 @@
 #include "gradus/optim/sgd.h"
 
+#include "src/optim/bodies.h"
+
 namespace gradus::optim {
+
+GRADUS_OPTIMIZER_BODIES(SGD)
 
 void SGD::check() const {
   for (const SGDOptions& o : options_) {

@@ -108,18 +108,17 @@ struct Betas {
   double first = 0.9, second = 0.999;
 };
 
-/// Declares an optimizer's constructors and what it overrides; Name##Options are its options.
-#define GRADUS_OPTIMIZER(Name)                                                                                                     \
-  explicit Name(std::vector<AnyTensor> parameters, const Name##Options& o = {}) : OptimizerWith(#Name, std::move(parameters), o) { \
-    check();                                                                                                                       \
-  }                                                                                                                                \
-  explicit Name(const std::vector<Group>& groups) : OptimizerWith(#Name, groups) { check(); }                                      \
-                                                                                                                                   \
- protected:                                                                                                                        \
-  void update(size_t group, Slot& slot, const AnyTensor& gradient) override;                                                       \
-  Names state_names(size_t group) const override;                                                                                  \
-                                                                                                                                   \
- private:                                                                                                                          \
+/// Declares an optimizer's constructors and what it overrides; Name##Options are its options. The constructors' bodies are in the .cpp
+/// (GRADUS_OPTIMIZER_BODIES): here, everything below them would be compiled wherever the header is included.
+#define GRADUS_OPTIMIZER(Name)                                                   \
+  explicit Name(std::vector<AnyTensor> parameters, const Name##Options& o = {}); \
+  explicit Name(const std::vector<Group>& groups);                               \
+                                                                                 \
+ protected:                                                                      \
+  void update(size_t group, Slot& slot, const AnyTensor& gradient) override;     \
+  Names state_names(size_t group) const override;                                \
+                                                                                 \
+ private:                                                                        \
   void check() const;
 
 }  // namespace gradus::optim
