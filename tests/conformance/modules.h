@@ -35,5 +35,6 @@ void add_function(Modules& all, const std::string& name, std::function<Outputs(A
 void add_layers(Modules&);
 void add_losses(Modules&);
 void add_norms(Modules&);
+void add_sequences(Modules&);
 
 }  // namespace conformance

@@ -79,6 +79,7 @@ CaseResult run_module(Value& line) {
     add_layers(modules);
     add_losses(modules);
     add_norms(modules);
+    add_sequences(modules);
     return modules;
   }();
   auto found = all.find(line["module"].s);
