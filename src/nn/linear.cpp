@@ -2,9 +2,6 @@
 
 #include <cmath>
 
-#include "gradus/ops/elementwise.h"
-#include "gradus/ops/reduce.h"
-#include "gradus/ops/view.h"
 #include "src/nn/uniform.h"
 
 namespace gradus::nn {
@@ -24,17 +21,7 @@ Bilinear::Bilinear(int64_t in1, int64_t in2, int64_t out, const LinearOptions& o
 }
 AnyTensor Bilinear::forward(const AnyTensor& a, const AnyTensor& b) const {
   check_defined("Bilinear", a), check_defined("Bilinear", b);
-  int64_t out = weight.size(0), in1 = weight.size(1), in2 = weight.size(2);
-  if (a.dim() < 1 || b.dim() < 1 || a.size(-1) != in1 || b.size(-1) != in2)
-    throw ShapeError("Bilinear: got " + to_string(a.shape()) + " and " + to_string(b.shape()) + "; the last sizes must be " +
-                     std::to_string(in1) + " and " + std::to_string(in2));
-  Shape rows = a.shape();
-  rows.push_back(1);  // (..., in1, 1): b stands once for each output
-  // b W[k]': for every output the vector that a is multiplied with.
-  AnyTensor w = reshape(weight.as(a), {out * in1, in2});
-  AnyTensor wb = unflatten(linear(b, w), -1, {out, in1});   // (..., out, in1)
-  AnyTensor y = squeeze(matmul(wb, unsqueeze(a, -1)), -1);  // (..., out)
-  return bias.defined() ? y + bias.as(a) : y;
+  return bilinear(a, b, weight.as(a), bias.as(a));
 }
 
 }  // namespace gradus::nn

@@ -15,6 +15,11 @@ AnyTensor glu(const AnyTensor& x, int64_t axis) {
   return narrow(x, d, 0, half) * sigmoid(narrow(x, d, half, half));
 }
 
+AnyTensor tanhshrink(const AnyTensor& x) {
+  check_float("tanhshrink", x);
+  return x - tanh(x);
+}
+
 AnyTensor prelu(const AnyTensor& x, const AnyTensor& weight) {
   check_float("prelu", x), check_same("prelu", x, weight);
   if (weight.numel() == 1) return prelu_rows(x, reshape(weight, {}));

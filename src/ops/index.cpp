@@ -5,6 +5,7 @@
 
 #include "gradus/ops/create.h"
 #include "gradus/ops/gather.h"
+#include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
 #include "src/ops/in_place.h"
 #include "src/ops/indices.h"
@@ -238,6 +239,23 @@ AnyTensor histc(const AnyTensor& x, int64_t bins, double low, double high) {
   v = masked_select(v, logical_and(v >= low, v <= high));
   AnyTensor bin = clamp(to(floor((v - low) * (double(bins) / (high - low))), DType::int64), 0, bins - 1);
   return to(bincount(bin, bins), x.dtype());
+}
+
+std::vector<AnyTensor> unravel_index(const AnyTensor& index, const Shape& shape) {
+  check_defined("unravel_index", index);
+  if (is_float(index.dtype()) || index.dtype() == DType::boolean)
+    fail<DTypeError>("unravel_index: the index is ", index.dtype(), "; integers are needed");
+  const int64_t count = shape.numel();
+  NoGrad no_grad;
+  if (index.numel() && (any(index < 0).item() != 0 || any(index >= count).item() != 0))
+    fail<IndexError>("unravel_index: an index is outside [0, ", count, "), the elements of ", shape);
+  std::vector<AnyTensor> places(size_t(shape.rank));
+  AnyTensor rest = index;
+  for (int d = shape.rank - 1; d >= 0; --d) {
+    places[size_t(d)] = remainder(rest, shape[d]);
+    rest = floor_divide(rest, shape[d]);
+  }
+  return places;
 }
 
 }  // namespace gradus

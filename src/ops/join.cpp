@@ -141,6 +141,19 @@ AnyTensor combinations(const AnyTensor& x, int64_t r, bool with_replacement) {
   return reshape(index_select(x, 0, picks), {count, r});
 }
 
+Shape broadcast_shapes(const std::vector<Shape>& shapes) {
+  Shape common;
+  for (const Shape& shape : shapes) {
+    while (common.rank < shape.rank) common.insert(0, 1);
+    for (int d = 1; d <= shape.rank; ++d) {
+      int64_t &n = common[common.rank - d], m = shape[shape.rank - d];
+      if (n == 1) n = m;
+      if (m != 1 && m != n) fail<ShapeError>("broadcast_shapes: ", shape, " does not broadcast with ", common);
+    }
+  }
+  return common;
+}
+
 std::vector<AnyTensor> broadcast_tensors(const std::vector<AnyTensor>& tensors) {
   Shape shape = common_shape("broadcast_tensors", tensors);
   std::vector<AnyTensor> all;

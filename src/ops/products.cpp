@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "gradus/ops/create.h"
+#include "gradus/ops/matmul.h"
 #include "gradus/ops/shape_ops.h"
 #include "src/ops/op.h"
 
@@ -48,6 +49,28 @@ AnyTensor cdist(const AnyTensor& a, const AnyTensor& b, double p) {
   AnyTensor total = sum(p == 2 ? square(difference) : pow(difference, p), -1), apart = total != 0;
   AnyTensor safe = where(apart, total, 1);
   return where(apart, p == 2 ? sqrt(safe) : pow(safe, 1 / p), 0);
+}
+
+AnyTensor addbmm(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& o) {
+  check_same("addbmm", x, a), check_same("addbmm", a, b);
+  if (a.dim() != 3 || b.dim() != 3)
+    fail<ShapeError>("addbmm: shapes ", a.shape(), " and ", b.shape(), " are no batches of matrices");
+  return x * o.beta + sum(bmm(a, b), 0) * o.alpha;
+}
+AnyTensor addr(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& o) {
+  check_same("addr", x, a), check_same("addr", a, b);
+  return x * o.beta + outer(a, b) * o.alpha;
+}
+
+AnyTensor bilinear(const AnyTensor& a, const AnyTensor& b, const AnyTensor& weight, const AnyTensor& bias) {
+  check_same("bilinear", a, b), check_same("bilinear", a, weight), check_rank("bilinear", "weight", weight, 3);
+  int64_t out = weight.size(0), in1 = weight.size(1), in2 = weight.size(2);
+  if (a.dim() < 1 || b.dim() < 1 || a.size(-1) != in1 || b.size(-1) != in2)
+    fail<ShapeError>("bilinear: got ", a.shape(), " and ", b.shape(), "; the last sizes must be ", in1, " and ", in2);
+  // b W[k]': for every output the vector that a is multiplied with.
+  AnyTensor wb = unflatten(linear(b, reshape(weight, {out * in1, in2})), -1, {out, in1});  // (..., out, in1)
+  AnyTensor y = squeeze(matmul(wb, unsqueeze(a, -1)), -1);                                 // (..., out)
+  return bias ? y + bias : y;
 }
 
 }  // namespace gradus

@@ -161,6 +161,14 @@ Tensor<int64_t> searchsorted(const AnyTensor& sequence, const AnyTensor& values,
   kernel("searchsorted", &KernelTable::search_sorted, x)(array(y), array(in), array(x), right);
   return Tensor<int64_t>(y);
 }
+Tensor<bool> isin(const AnyTensor& x, const AnyTensor& values) {
+  check_same("isin", x, values);
+  NoGrad no_grad;
+  if (values.numel() == 0) return Tensor<bool>(zeros(x.shape(), DType::boolean, x.device()));
+  AnyTensor sorted = sort(reshape(values, {-1})).values, flat = reshape(x, {-1});
+  AnyTensor place = minimum(searchsorted(sorted, flat), sorted.numel() - 1);
+  return Tensor<bool>(reshape(index_select(sorted, 0, place) == flat, x.shape()));
+}
 Tensor<int64_t> bucketize(const AnyTensor& values, const AnyTensor& boundaries, bool right) {
   check_defined("bucketize", boundaries);
   if (boundaries.dim() != 1) fail<ShapeError>("bucketize: boundaries have shape ", boundaries.shape(), "; a vector is needed");

@@ -16,6 +16,14 @@ struct Outputs {
   Outputs(bool b) : list{gradus::full({}, b, DType::boolean)} {}
 };
 
+/// What var and std are told: var(unbiased), var(dim, unbiased, keepdim) or var(dim, correction=, keepdim=).
+struct Spread {
+  Axes axes;
+  bool keepdim;
+  double correction;
+};
+Spread spread_of(const Arguments&);
+
 using Function = std::function<Outputs(Arguments&)>;
 /// For outputs that are free up to a sign or an order: compares what they must satisfy, and turns the cotangents as the outputs are
 /// turned, so that gradients can be compared as they are. Gives what is wrong, or nothing.
@@ -66,6 +74,7 @@ void add_nets(Registry&);
 void add_indexing(Registry&);
 void add_losses(Registry&);
 void add_reductions(Registry&);
+void add_more(Registry&);
 Registry all_ops();
 
 }  // namespace conformance

@@ -18,18 +18,6 @@ std::optional<int64_t> along(const Arguments& c) {
 }
 Outputs both(const AnyValuesIndices& y) { return {y.values, y.indices}; }
 
-struct Spread {
-  Axes axes;
-  bool keepdim;
-  double correction;
-};
-/// var(unbiased), var(dim, unbiased, keepdim) and var(dim, correction=, keepdim=).
-Spread spread(const Arguments& c) {
-  bool alone = c.at(1, "dim").kind == Value::boolean;
-  bool unbiased = c.b(alone ? 1 : 2, "unbiased", true);
-  return {alone ? Axes() : over(c), c.b(3, "keepdim", false), c.d(-1, "correction", unbiased ? 1 : 0)};
-}
-
 void add_sums(Registry& ops) {
   REDUCTION(sum), REDUCTION(mean), REDUCTION(prod), REDUCTION(nansum), REDUCTION(nanmean), REDUCTION(amax), REDUCTION(amin);
   REDUCTION(all), REDUCTION(any), REDUCTION(count_nonzero), REDUCTION(logsumexp);
@@ -48,15 +36,15 @@ void add_sums(Registry& ops) {
 void add_spreads(Registry& ops) {
   for (const std::string suffix : {"", ".unbiased"}) {
     ops.add("var" + suffix, [](Arguments& c) -> Outputs {
-      Spread s = spread(c);
+      Spread s = spread_of(c);
       return var(c[0], s.axes, s.keepdim, s.correction);
     });
     ops.add("std" + suffix, [](Arguments& c) -> Outputs {
-      Spread s = spread(c);
+      Spread s = spread_of(c);
       return gradus::std(c[0], s.axes, s.keepdim, s.correction);
     });
     ops.add("var_mean" + suffix, [](Arguments& c) -> Outputs {
-      Spread s = spread(c);
+      Spread s = spread_of(c);
       auto [spread, middle] = var_mean(c[0], s.axes, s.keepdim, s.correction);
       return {spread, middle};
     });
@@ -119,6 +107,12 @@ void add_unique(Registry& ops) {
 }
 
 }  // namespace
+
+Spread spread_of(const Arguments& c) {
+  bool alone = c.at(1, "dim").kind == Value::boolean;
+  bool unbiased = c.b(alone ? 1 : 2, "unbiased", true);
+  return {alone ? Axes() : over(c), c.b(3, "keepdim", false), c.d(-1, "correction", unbiased ? 1 : 0)};
+}
 
 void add_reductions(Registry& ops) {
   add_sums(ops);

@@ -15,6 +15,7 @@ Registry all_ops() {
   add_indexing(ops);
   add_losses(ops);
   add_reductions(ops);
+  add_more(ops);
   return ops;
 }
 

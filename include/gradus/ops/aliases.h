@@ -30,6 +30,11 @@ GRADUS_ALIAS(greater_equal, ge)
 GRADUS_ALIAS(less, lt)
 GRADUS_ALIAS(less_equal, le)
 GRADUS_ALIAS(not_equal, ne)
+// Tensors are real.
+inline AnyTensor positive(const AnyTensor& x) { return x; }
+inline AnyTensor real(const AnyTensor& x) { return x; }
+inline AnyTensor conj(const AnyTensor& x) { return x; }
+inline AnyTensor isreal(const AnyTensor& x) { return logical_or(x == x, x != x); }
 GRADUS_ALIAS(swapaxes, transpose)
 GRADUS_ALIAS(swapdims, transpose)
 #undef GRADUS_ALIAS

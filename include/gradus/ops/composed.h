@@ -31,6 +31,29 @@ AnyTensor heaviside(const AnyTensor& x, const AnyTensor& at_zero);
 /// The size of a with the sign of b; -0 has one.
 AnyTensor copysign(const AnyTensor& a, const AnyTensor& b);
 AnyTensor copysign(const AnyTensor& a, Scalar b);
+/// The greater and the smaller, where NaN gives way to a number.
+AnyTensor fmax(const AnyTensor& a, const AnyTensor& b);
+AnyTensor fmin(const AnyTensor& a, const AnyTensor& b);
+/// clamp with bounds that broadcast, either of which may be undefined. Where they cross, the upper one holds; at a bound the gradient is
+/// the element's.
+AnyTensor clamp(const AnyTensor& x, const AnyTensor& low, const AnyTensor& high);
+AnyTensor clamp_min(const AnyTensor& x, const AnyTensor& low);
+AnyTensor clamp_max(const AnyTensor& x, const AnyTensor& high);
+/// To so many decimal places, or with fewer than 0 to tens, hundreds, ...; halves to even.
+AnyTensor round(const AnyTensor& x, int64_t decimals);
+/// 0, or pi where x is negative.
+AnyTensor angle(const AnyTensor& x);
+/// a * log(1 + b); 0 where a is 0.
+AnyTensor xlog1py(const AnyTensor& a, const AnyTensor& b);
+/// -x log(x); 0 at 0, -infinity below.
+AnyTensor entr(const AnyTensor& x);
+/// The share of a normal distribution below x.
+AnyTensor ndtr(const AnyTensor& x);
+/// The greatest common divisor and the least common multiple of integers, not negative.
+AnyTensor gcd(const AnyTensor& a, const AnyTensor& b);
+AnyTensor lcm(const AnyTensor& a, const AnyTensor& b);
+/// The slices of x along an axis, scaled down to a p-norm of at most `most`. Throws ValueError for a bound below 0.
+AnyTensor renorm(const AnyTensor& x, double p, int64_t axis, double most);
 /// log(x / (1 - x)); with eps, x is clamped to [eps, 1 - eps] first.
 AnyTensor logit(const AnyTensor& x, std::optional<double> eps = std::nullopt);
 /// sin(pi x) / (pi x); 1 at 0.
@@ -58,6 +81,13 @@ AnyTensor isneginf(const AnyTensor& x);
 GRADUS_TYPED_BINARY(logaddexp)
 GRADUS_TYPED_BINARY(logaddexp2)
 GRADUS_TYPED_BINARY(xlogy)
+GRADUS_TYPED_BINARY(fmax)
+GRADUS_TYPED_BINARY(fmin)
+GRADUS_TYPED_BINARY(clamp_min)
+GRADUS_TYPED_BINARY(clamp_max)
+GRADUS_TYPED_BINARY(xlog1py)
+GRADUS_TYPED_BINARY(gcd)
+GRADUS_TYPED_BINARY(lcm)
 GRADUS_TYPED_BINARY(hypot)
 GRADUS_TYPED_BINARY(heaviside)
 GRADUS_TYPED_BINARY(copysign)
@@ -65,6 +95,9 @@ GRADUS_TYPED_UNARY(Tensor<T>, sinc)
 GRADUS_TYPED_UNARY(Tensor<T>, deg2rad)
 GRADUS_TYPED_UNARY(Tensor<T>, rad2deg)
 GRADUS_TYPED_UNARY(Tensor<bool>, signbit)
+GRADUS_TYPED_UNARY(Tensor<T>, angle)
+GRADUS_TYPED_UNARY(Tensor<T>, entr)
+GRADUS_TYPED_UNARY(Tensor<T>, ndtr)
 GRADUS_TYPED_UNARY(Tensor<bool>, isposinf)
 GRADUS_TYPED_UNARY(Tensor<bool>, isneginf)
 #undef GRADUS_TYPED_UNARY
@@ -84,6 +117,13 @@ template <class T> Tensor<T> addcdiv(const Tensor<T>& x, const Tensor<T>& a, con
 template <class T> Tensor<T> nan_to_num(const Tensor<T>& x, double nan = 0, std::optional<double> infinity = std::nullopt,
                                         std::optional<double> minus_infinity = std::nullopt) {
   return Tensor<T>(nan_to_num(untyped(x), nan, infinity, minus_infinity));
+}
+template <class T> Tensor<T> clamp(const Tensor<T>& x, const Tensor<T>& low, const Tensor<T>& high) {
+  return Tensor<T>(clamp(untyped(x), untyped(low), untyped(high)));
+}
+template <class T> Tensor<T> round(const Tensor<T>& x, int64_t decimals) { return Tensor<T>(round(untyped(x), decimals)); }
+template <class T> Tensor<T> renorm(const Tensor<T>& x, double p, int64_t axis, double most) {
+  return Tensor<T>(renorm(untyped(x), p, axis, most));
 }
 template <class T> Tensor<T> logit(const Tensor<T>& x, std::optional<double> eps = std::nullopt) {
   return Tensor<T>(logit(untyped(x), eps));

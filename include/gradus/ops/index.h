@@ -45,6 +45,8 @@ Tensor<int64_t> nonzero(const AnyTensor& x);
 /// The same, a vector for each axis: x(where(mask)[0], where(mask)[1]) is x(mask).
 std::vector<Tensor<int64_t>> where(const AnyTensor& condition);
 
+/// For each number of an element of a tensor of `shape` in row-major order, its place: one tensor for each axis. Throws IndexError.
+std::vector<AnyTensor> unravel_index(const AnyTensor& index, const Shape& shape);
 /// A new last axis with 1 at the index and 0 elsewhere. Without a number of classes: the largest index and one. Throws IndexError.
 Tensor<int64_t> one_hot(const AnyTensor& index, int64_t classes = -1);
 /// How often each number from 0 on stands in a vector, at least `at_least` long.

@@ -128,11 +128,21 @@ AnyTensor tensorinv(const AnyTensor& a, int64_t ind = 2);
 /// x with tensordot(a, x, x.dim()) = b; `axes` of a are first moved to the end.
 AnyTensor tensorsolve(const AnyTensor& a, const AnyTensor& b, const Shape& axes = {});
 
+enum class NormKind { frobenius, nuclear };
+/// Norms of the matrices along two axes: the root of the sum of squares, or the sum of singular values.
+AnyTensor matrix_norm(const AnyTensor& a, NormKind kind = NormKind::frobenius, const Shape& axes = {-2, -1}, bool keepdim = false);
+/// p = 2 and -2: the largest and the least singular value; 1 and -1: the largest and the least sum of magnitudes of a column; infinity and
+/// -infinity: of a row. Throws ValueError for another p.
+AnyTensor matrix_norm(const AnyTensor& a, double p, const Shape& axes = {-2, -1}, bool keepdim = false);
+/// matrix_norm(a, p) times that of the inverse; for 2 and -2 of matrices of any shape.
+AnyTensor cond(const AnyTensor& a, double p = 2);
+
 // On typed tensors.
 template <class T> concept Real = std::is_same_v<T, float> || std::is_same_v<T, double>;
 #define GRADUS_TYPED_LINALG(name, parameters, arguments) \
   template <Real T> Tensor<T> name parameters { return Tensor<T>(name arguments); }
 GRADUS_TYPED_LINALG(solve, (const Tensor<T>& a, const Tensor<T>& b), (untyped(a), untyped(b)))
+GRADUS_TYPED_LINALG(cond, (const Tensor<T>& a, double p = 2), (untyped(a), p))
 GRADUS_TYPED_LINALG(inv, (const Tensor<T>& a), (untyped(a)))
 GRADUS_TYPED_LINALG(solve_triangular, (const Tensor<T>& a, const Tensor<T>& b, const TriangularOptions& options = {}),
                     (untyped(a), untyped(b), options))

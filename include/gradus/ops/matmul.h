@@ -33,12 +33,18 @@ struct AddmmOptions {
 AnyTensor addmm(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& options = {});
 /// The same with bmm(a, b).
 AnyTensor baddbmm(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& options = {});
+/// beta * x + alpha * the sum of bmm(a, b) over the batch.
+AnyTensor addbmm(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& options = {});
+/// beta * x + alpha * outer(a, b).
+AnyTensor addr(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& options = {});
 /// The same with mv(a, v).
 AnyTensor addmv(const AnyTensor& x, const AnyTensor& a, const AnyTensor& v, const AddmmOptions& options = {});
 
 /// x W' + bias over the last axis of x: (..., in) with a weight of (out, in) and a bias of (out), which may be undefined, gives
 /// (..., out).
 AnyTensor linear(const AnyTensor& x, const AnyTensor& weight, const AnyTensor& bias = {});
+/// a' W[k] b + bias[k] for each k: (..., in1) and (..., in2) with a weight of (out, in1, in2) give (..., out).
+AnyTensor bilinear(const AnyTensor& a, const AnyTensor& b, const AnyTensor& weight, const AnyTensor& bias = {});
 
 #define GRADUS_TYPED_PRODUCT(name)                                                                                              \
   template <class T> Tensor<T> name(const Tensor<T>& a, const Tensor<T>& b) { return Tensor<T>(name(untyped(a), untyped(b))); } \
@@ -65,6 +71,8 @@ template <class T> Tensor<T> tensordot(const Tensor<T>& a, const Tensor<T>& b, c
   }
 GRADUS_TYPED_ADD(addmm)
 GRADUS_TYPED_ADD(baddbmm)
+GRADUS_TYPED_ADD(addbmm)
+GRADUS_TYPED_ADD(addr)
 GRADUS_TYPED_ADD(addmv)
 #undef GRADUS_TYPED_ADD
 template <class T> Tensor<T> linear(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias = {}) {

@@ -26,6 +26,8 @@ AnyTensor cartesian_prod(const std::vector<AnyTensor>& vectors);
 AnyTensor combinations(const AnyTensor& x, int64_t r = 2, bool with_replacement = false);
 /// Views of all tensors with the shape that they broadcast to.
 std::vector<AnyTensor> broadcast_tensors(const std::vector<AnyTensor>& tensors);
+/// The shape that all of them broadcast to.
+Shape broadcast_shapes(const std::vector<Shape>& shapes);
 enum class MeshOrder { ij, xy };
 /// From n vectors, n views with as many axes: the k-th varies along axis k. xy swaps the first two axes, as for pictures.
 std::vector<AnyTensor> meshgrid(const std::vector<AnyTensor>& vectors, MeshOrder order = MeshOrder::ij);

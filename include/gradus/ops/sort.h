@@ -44,7 +44,9 @@ AnyUnique unique_consecutive(const AnyTensor& x, int64_t axis);
 /// Where each value belongs in a sorted sequence, so that it stays sorted: before those equal to it, or with right after them. The
 /// sequence is a vector, or has the axes of values but for the last. int64.
 Tensor<int64_t> searchsorted(const AnyTensor& sequence, const AnyTensor& values, bool right = false);
-/// The same with the arguments the other way round.
+/// Whether each element is one of `values`: bool, shaped as x. NaN is none.
+Tensor<bool> isin(const AnyTensor& x, const AnyTensor& values);
+/// searchsorted with the arguments the other way round.
 Tensor<int64_t> bucketize(const AnyTensor& values, const AnyTensor& boundaries, bool right = false);
 
 #define GRADUS_TYPED(R, name, parameters, arguments) \
