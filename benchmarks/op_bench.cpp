@@ -33,21 +33,25 @@ std::pair<double, double> in_turn(const Call& f, const Call& g, double budget = 
   return {bench::median(a), bench::median(b)};
 }
 
-void copy_streaming(char* to, const char* from, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64)
-    for (int k = 0; k < 64; k += 16)
-      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i + k), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i + k)));
+// Plain copies: through the caches, and past them with stores of each width.
+void copy_cached(char* to, const char* from, int64_t bytes) { std::memcpy(to, from, size_t(bytes)); }
+void copy_past_128(char* to, const char* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 16)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+  _mm_sfence();
+}
+[[gnu::target("avx512f")]] void copy_past_512(char* to, const char* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
   _mm_sfence();
 }
 /// The peer: one array to another, cut between the threads.
 struct Copy {
   AnyTensor from = full({kCount}, 1, DType::float32), to = full({kCount}, 0, DType::float32);
-  bool streams = true;
+  const char* name = "";
+  void (*part)(char*, const char*, int64_t) = nullptr;
   void operator()() const {
     cpu::parallel_for(kCount, 1 << 12, [this](int64_t begin, int64_t end) {
-      char* y = static_cast<char*>(to.raw_data()) + 4 * begin;
-      const char* x = static_cast<const char*>(from.raw_data()) + 4 * begin;
-      streams ? copy_streaming(y, x, 4 * (end - begin)) : void(std::memcpy(y, x, 4 * (end - begin)));
+      part(static_cast<char*>(to.raw_data()) + 4 * begin, static_cast<const char*>(from.raw_data()) + 4 * begin, 4 * (end - begin));
     });
   }
 };
@@ -119,7 +123,8 @@ void bandwidth() {
         "softmax_backward", 3, [&] { softmax_backward(g, y, 1); }, [&] { softmax_backward(t, small_y, 1); }, count);
   }
   AnyTensor wide = b.view({512, 32768}), narrow = b.view({1 << 18, 64});
-  moves("softmax_of_32768", 2, [&] { softmax(wide, 1); });
+  moves(
+      "softmax_of_32768", 2, [&] { softmax(wide, 1); }, [n = numbers({1, 32768})] { softmax(n, 1); }, 32768);
   moves(
       "softmax_of_64", 2, [&] { softmax(narrow, 1); }, [&, n = s.view({128, 64})] { softmax(n, 1); }, count);
   AnyTensor weight = numbers({1024}), bias = numbers({1024});
@@ -228,13 +233,17 @@ int main(int argc, char** argv) {
     else
       only = argv[i];
   }
-  Copy cached = copy;
-  cached.streams = false;
-  auto [streaming, plain] = in_turn(copy, cached, 1);
-  copy.streams = streaming <= plain;
-  line("peer_copy", 2 * kBytes / std::min(streaming, plain) * 1e-9, "GB/s", 2 * kBytes / std::max(streaming, plain) * 1e-9,
-       std::max(streaming, plain) / std::min(streaming, plain),
-       copy.streams ? "\"limit\": \"streaming stores\"" : "\"limit\": \"memcpy\"");
+  double best = 0;
+  auto consider = [&](const char* name, auto part) {
+    Copy other = copy;
+    other.name = name, other.part = part;
+    double rate = 2 * kBytes / bench::seconds(other) * 1e-9;
+    if (rate > best) best = rate, copy = other;
+  };
+  consider("memcpy", copy_cached);
+  consider("128-bit streaming stores", copy_past_128);
+  if (__builtin_cpu_supports("avx512f")) consider("512-bit streaming stores", copy_past_512);
+  std::printf("{\"case\": \"plain_copy\", \"value\": %.4g, \"unit\": \"GB/s\", \"by\": \"%s\"}\n", best, copy.name);
   bandwidth();
   layouts();
 }

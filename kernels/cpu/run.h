@@ -6,11 +6,16 @@
 namespace gradus::cpu {
 
 inline constexpr int64_t kQuantum = 16;  // a run's length is a multiple of this: the most lanes that any packet has
+/// From so many bytes on, an output would push everything else out of the last-level cache and be gone from it before it is read:
+/// it is written past the caches, which also spares reading it first.
+inline constexpr int64_t kStreamed = int64_t(1) << 25;
 
 /// n elements, contiguous. The last elements of a tensor are padded, never computed by other code: an element's value
 /// does not depend on where it stands, nor on the number of threads.
-using Run = void (*)(int64_t n, void* const* operands, const Scalar* scalars);
+/// With `streams` outputs begin at a cache line, and may be written past the caches.
+using Run = void (*)(int64_t n, void* const* operands, const Scalar* scalars, bool streams);
 
-void for_each_run(const Elementwise& call, Run run);
+/// copies: the run only copies operand 1 to operand 0, so that it may be left out.
+void for_each_run(const Elementwise& call, Run run, bool copies = false);
 
 }  // namespace gradus::cpu

@@ -131,7 +131,25 @@ template <class Op, class T> struct Folding {
       for (int k = 0; k < 8; ++k) a[k] = Op::join(a[k], take(i + k));
     return Op::join(Op::join(Op::join(a[0], a[1]), Op::join(a[2], a[3])), Op::join(Op::join(a[4], a[5]), Op::join(a[6], a[7])));
   }
+  /// Two blocks at once: memory answers faster when asked in several places.
+  static void two_blocks(P* first, P* second, const T* x, const T* z, const Parameters& s, const Parameters& t) {
+    auto take = [](const T* from, int i, const Parameters& s) { return Op::take(get(from + i * kLanes), s.center, s.p); };
+    P a[8], b[8];
+    for (int k = 0; k < 8; ++k) a[k] = b[k] = P(Op::template kFirst<A>);
+    for (int i = 0; i < 128; i += 8)
+#pragma GCC unroll 8
+      for (int k = 0; k < 8; ++k) a[k] = Op::join(a[k], take(x, i + k, s)), b[k] = Op::join(b[k], take(z, i + k, t));
+    *first = Op::join(Op::join(Op::join(a[0], a[1]), Op::join(a[2], a[3])), Op::join(Op::join(a[4], a[5]), Op::join(a[6], a[7])));
+    *second = Op::join(Op::join(Op::join(b[0], b[1]), Op::join(b[2], b[3])), Op::join(Op::join(b[4], b[5]), Op::join(b[6], b[7])));
+  }
   static void run(Tree& tree, const T* x, int64_t n, const Parameters& s) {
+    constexpr int kBlocks = 16;
+    for (; n >= kBlocks * kBlock; n -= kBlocks * kBlock, x += kBlocks * kBlock) {
+      P sums[kBlocks];
+      constexpr int kHalf = kBlocks / 2;
+      for (int i = 0; i < kHalf; ++i) two_blocks(&sums[i], &sums[i + kHalf], x + i * kBlock, x + (i + kHalf) * kBlock, s, s);
+      for (const P& sum : sums) tree.push(sum);  // in their order: the result is that of one block after the other
+    }
     for (; n >= kBlock; n -= kBlock, x += kBlock) tree.push(block(x, s));
     if (n > 0) tree.push(short_run(x, n, s));
   }
@@ -162,6 +180,9 @@ template <class Op, class T> struct Folding {
     for (int64_t rest = end - begin; rest > 0;) {
       int64_t n = r.gone[last] - at[last];
       if (n > rest) n = rest;
+      // The hardware follows a row, but does not know where the next one begins.
+      if (!r.gather && n * sizeof(T) >= 4096)
+        for (int i = 0; i < 4096; i += 64) __builtin_prefetch(x + r.gone_x[last - 1] + i, 0, 2);
       line(tree, r, x, n, s);
       x += n * r.gone_x[last], at[last] += n, rest -= n;
       for (int d = last; d > 0 && at[d] == r.gone[d]; --d) {
@@ -175,7 +196,31 @@ template <class Op, class T> struct Folding {
     Reduce::Place at = r.place(result, r.kept_rank - 1);
     *static_cast<A*>(sum) = one(r, r.x + at.x, begin, end, parameters(r, r.center_of(at.y)));
   }
+  /// The sums of rows of a few blocks, two that lie some way apart at once. Returns the first row that is left.
+  static int64_t pairs_of_rows(const Reduce& r, int64_t first, int64_t end) {
+    const int64_t apart = 8 * kBlock / r.depth;
+    for (; first + 2 * apart <= end; first += 2 * apart)
+      for (int64_t i = first; i < first + apart; ++i) {
+        const char *x = r.x + i * r.kept_x[0], *z = x + apart * r.kept_x[0];
+        char *y = r.y + i * r.kept_y[0], *v = y + apart * r.kept_y[0];
+        const char *c = r.center_of(y - r.y), *d = r.center_of(v - r.y);
+        Parameters s = parameters(r, c), t = parameters(r, d);
+        Tree a, b;
+        int64_t n = r.depth;
+        for (; n >= kBlock; n -= kBlock, x += kBlock * sizeof(T), z += kBlock * sizeof(T)) {
+          P sums[2];
+          two_blocks(&sums[0], &sums[1], reinterpret_cast<const T*>(x), reinterpret_cast<const T*>(z), s, t);
+          a.push(sums[0]), b.push(sums[1]);
+        }
+        if (n > 0) a.push(short_run(reinterpret_cast<const T*>(x), n, s)), b.push(short_run(reinterpret_cast<const T*>(z), n, t));
+        const A sum = across(a.total()), other = across(b.total());
+        finish(r, {nullptr, c, y, 1}, &sum), finish(r, {nullptr, d, v, 1}, &other);
+      }
+    return first;
+  }
   static void rows(const Reduce& r, int64_t first, int64_t end) {
+    if (r.gone_rank == 1 && r.kept_rank == 1 && !r.gather && r.depth >= kBlock && r.depth <= 8 * kBlock)
+      first = pairs_of_rows(r, first, end);
     int64_t at[kMaxRank], x = 0, y = 0, rest = first;
     const int last = r.kept_rank - 1;
     for (int d = last; d >= 0; --d) {
@@ -226,7 +271,8 @@ template <class Op, class T> struct Folding {
     P p;
   };
 
-  template <int kRows, bool kBegin> static void add_rows(A* sums, const T* const* row, const Wide& w) {
+  /// `ahead`: how many bytes further the rows lie that come next.
+  template <int kRows, bool kBegin> static void add_rows(A* sums, const T* const* row, const Wide& w, int64_t ahead) {
     auto packet = [&](auto read, int64_t j) {
       P center = Op::kCentered ? get_sums(w.centers + j) : P(A(0));
       P sum = Op::take(read(row[0] + j), center, w.p);
@@ -237,7 +283,11 @@ template <class Op, class T> struct Folding {
       store_bits(sums + j, sum.v);
     };
     int64_t j = 0;
-    for (; j + kLanes <= w.width; j += kLanes) packet([](const T* from) { return get(from); }, j);
+    for (; j + kLanes <= w.width; j += kLanes) {
+      if (ahead != 0 && j * int64_t(sizeof(T)) % 64 == 0)
+        for (int k = 0; k < kRows; ++k) __builtin_prefetch(reinterpret_cast<const char*>(row[k] + j) + ahead, 0, 2);
+      packet([](const T* from) { return get(from); }, j);
+    }
     if (j < w.width) packet([n = w.width - j](const T* from) { return get_first(from, n); }, j);
   }
   /// `count` rows into sums.
@@ -251,13 +301,15 @@ template <class Op, class T> struct Folding {
       if (r.gather) r.gather(gathered[k], from, r.kept_x[r.kept_rank - 1], w.width), row[k] = gathered[k];
     };
     bool begun = false;
+    // The hardware follows rows, but does not know where the next ones begin.
+    const int64_t ahead = r.gather ? 0 : 4 * r.gone_x[r.gone_rank - 1];
     for (; count >= 4; count -= 4, begun = true) {
       for (int k = 0; k < 4; ++k) next(k);
-      begun ? add_rows<4, false>(sums, row, w) : add_rows<4, true>(sums, row, w);
+      begun ? add_rows<4, false>(sums, row, w, ahead) : add_rows<4, true>(sums, row, w, ahead);
     }
     for (; count > 0; --count, begun = true) {
       next(0);
-      begun ? add_rows<1, false>(sums, row, w) : add_rows<1, true>(sums, row, w);
+      begun ? add_rows<1, false>(sums, row, w, 0) : add_rows<1, true>(sums, row, w, 0);
     }
   }
   static void many_leaves(A* sums, Walk& walk, int64_t count, const Wide& w) {

@@ -1,5 +1,6 @@
 // Layer and RMS normalisation: each row of n elements by its own mean and deviation, or by its root mean square.
 #include "kernels/array.h"
+#include "kernels/cpu/isa/stream.h"
 #include "kernels/cpu/isa/sweep.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
@@ -12,8 +13,8 @@ namespace {
 template <class T> using Acc = accumulate_t<T>;
 
 /// One row. The passes after the first find it in the first-level cache, so the variance is summed from true deviations.
-template <class T, bool kCenter>
-void row(T* y, Acc<T>* mean, Acc<T>* rstd, const T* x, const Acc<T>* weight, const Acc<T>* bias, int64_t n, Acc<T> eps) {
+template <class T, bool kCenter> void row(T* y, Acc<T>* mean, Acc<T>* rstd, const T* x, const Acc<T>* weight, const Acc<T>* bias,
+                                          int64_t n, Acc<T> eps, bool streams) {
   using P = Packet<T>;
   P middle = 0;
   if constexpr (kCenter) {
@@ -25,6 +26,7 @@ void row(T* y, Acc<T>* mean, Acc<T>* rstd, const T* x, const Acc<T>* weight, con
   P q[4] = {0, 0, 0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P d = only(load(x + i, part) - middle, part);
+    expect(x + n + i);
     q[k] = q[k] + d * d;
   });
   *rstd = 1 / std::sqrt(sum_of((q[0] + q[1]) + (q[2] + q[3])) / Acc<T>(n) + eps);
@@ -33,17 +35,19 @@ void row(T* y, Acc<T>* mean, Acc<T>* rstd, const T* x, const Acc<T>* weight, con
     P v = (load(x + i, part) - middle) * scale;
     if (weight) v = v * load(weight + i, part);
     if (bias) v = v + load(bias + i, part);
-    store(y + i, v, part);
+    store_past(y + i, v, part, streams);
   });
 }
 
 /// With h = (x - mean) * rstd and v = g * weight: dx = rstd * (v - mean(v) - h * mean(v * h)); dweight += g * h, dbias += g.
 template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dweight, Acc<T>* dbias, const T* g, const T* x,
-                                                               const Acc<T>* weight, Acc<T> mean, Acc<T> rstd, int64_t n) {
+                                                               const Acc<T>* weight, Acc<T> mean, Acc<T> rstd, int64_t n,
+                                                               bool streams) {
   using P = Packet<T>;
   P middle = P(mean), scale = P(rstd), s[2] = {0, 0}, q[2] = {0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P v = load(g + i, part), h = (load(x + i, part) - middle) * scale;
+    expect(g + n + i);
     if constexpr (kSums) {
       store(dweight + i, load(dweight + i, part) + v * h, part);
       if (dbias) store(dbias + i, load(dbias + i, part) + v, part);
@@ -57,7 +61,8 @@ template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dw
   sweep<T>(n, [&](int64_t i, auto part) {
     P v = load(g + i, part);
     if (weight) v = v * load(weight + i, part);
-    store(dx + i, (v - level - (load(x + i, part) - middle) * along) * scale, part);
+    expect(x + n + i);
+    store_past(dx + i, (v - level - (load(x + i, part) - middle) * along) * scale, part, streams);
   });
 }
 
@@ -70,11 +75,13 @@ void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Arra
   if (x.count == 0) return;
   int64_t rows = rstd.count, n = x.count / rows;
   dispatch_float("layer_norm", x.dtype, [&]<class T>() {
+    const bool streams = rows_stream<T>(y.data, n, y.count);
     with(bool(mean), [&](auto center) {
       parallel_for(rows, kParallel / (4 * n) + 1, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r)
           row<T, center>(y.as<T>() + r * n, mean.as<Acc<T>>() + (center ? r : 0), rstd.as<Acc<T>>() + r, x.as<T>() + r * n,
-                         weight.as<Acc<T>>(), bias.as<Acc<T>>(), n, Acc<T>(eps));
+                         weight.as<Acc<T>>(), bias.as<Acc<T>>(), n, Acc<T>(eps), streams);
+        _mm_sfence();
       });
     });
   });
@@ -88,6 +95,7 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
     // The parameters' sums are taken over stretches of rows whose bounds do not depend on the threads, then over the stretches. One
     // that is not wanted alone is computed all the same.
     bool sums = dweight || dbias;
+    const bool streams = dx && rows_stream<T>(dx.data, n, dx.count);
     int64_t stretch = (rows + 31) / 32;
     stretch = stretch < 16 ? 16 : stretch > 1024 ? 1024 : stretch;
     int64_t stretches = (rows + stretch - 1) / stretch;
@@ -102,8 +110,10 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
                 for (int64_t i = 0; i < 2 * n; ++i) sum[i] = 0;
               for (int64_t r = k * stretch; r < rows && r < (k + 1) * stretch; ++r)
                 row_backward<T, center, s>(dx ? dx.as<T>() + r * n : nullptr, sum, dbias ? sum + n : nullptr, g.as<T>() + r * n,
-                                           x.as<T>() + r * n, weight.as<A>(), center ? mean.as<A>()[r] : A(0), rstd.as<A>()[r], n);
+                                           x.as<T>() + r * n, weight.as<A>(), center ? mean.as<A>()[r] : A(0), rstd.as<A>()[r], n,
+                                           streams);
             }
+            _mm_sfence();
           });
         });
       });

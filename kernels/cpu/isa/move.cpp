@@ -1,5 +1,6 @@
 // Copies, casts, fills and `where`: kernels that move elements.
 #include "kernels/array.h"
+#include "kernels/cpu/isa/stream.h"
 #include "kernels/cpu/run.h"
 #include "kernels/dispatch.h"
 #include "kernels/packet.h"
@@ -9,12 +10,10 @@ inline namespace GRADUS_ISA {
 namespace {
 
 /// Half types meet every other type in float; numbers that do not fit an integer are cut as the processor cuts them.
-template <class To, class From> void convert(int64_t n, void* const* p, const Scalar*) {
+template <class To, class From> void convert(int64_t n, void* const* p, const Scalar*, bool) {
   auto* y = static_cast<To*>(p[0]);
   auto* x = static_cast<const From*>(p[1]);
-  if constexpr (std::is_same_v<To, From>) {
-    __builtin_memmove(y, x, n * sizeof(To));
-  } else if constexpr (std::is_same_v<accumulate_t<To>, float> && std::is_same_v<accumulate_t<From>, float>) {
+  if constexpr (std::is_same_v<accumulate_t<To>, float> && std::is_same_v<accumulate_t<From>, float>) {
     constexpr int kLanes = sizeof(PacketF) / sizeof(float);
     for (int64_t i = 0; i < n; i += kLanes) store(y + i, load(x + i));
   } else {
@@ -27,7 +26,17 @@ template <class To, class From> void convert(int64_t n, void* const* p, const Sc
   }
 }
 
-template <class T> void select(int64_t n, void* const* p, const Scalar*) {
+template <class T> void copy_run(int64_t n, void* const* p, const Scalar*, bool streams) {
+  auto *y = static_cast<char*>(p[0]), *x = static_cast<char*>(p[1]);
+  int64_t bytes = n * int64_t(sizeof(T));
+  using V = PacketF::V;
+  if (streams)
+    for (; bytes >= kRegister; bytes -= kRegister, y += kRegister, x += kRegister)
+      store_stream(reinterpret_cast<float*>(y), PacketF(load_bits<V>(x)));
+  __builtin_memmove(y, x, size_t(bytes));
+}
+
+template <class T> void select(int64_t n, void* const* p, const Scalar*, bool) {
   auto *y = static_cast<T*>(p[0]), *a = static_cast<T*>(p[2]), *b = static_cast<T*>(p[3]);
   auto* condition = static_cast<const int8_t*>(p[1]);
   using Lanes = Number<T, 16>;
@@ -38,7 +47,7 @@ template <class T> void select(int64_t n, void* const* p, const Scalar*) {
   }
 }
 
-void run_over(const char* op, std::initializer_list<const Array*> arrays, Run run, Scalar value = {}) {
+void run_over(const char* op, std::initializer_list<const Array*> arrays, Run run, bool copies, Scalar value = {}) {
   const Scalar scalars[] = {value, {}};
   Elementwise c{op, (*arrays.begin())->dtype, 1, int(arrays.size()), {}, {}, scalars, {}};
   const Array& y = **arrays.begin();
@@ -54,7 +63,7 @@ void run_over(const char* op, std::initializer_list<const Array*> arrays, Run ru
     c.plan.set_contiguous(y.count, c.operands);
   else
     c.plan.set(y.rank, y.shape, views, c.operands);
-  for_each_run(c, run);
+  for_each_run(c, run, copies);
 }
 
 }  // namespace
@@ -69,20 +78,23 @@ void copy(const Array& y, const Array& x) {
   auto conversion = [&]<class To>() -> Run {
     return dispatch_all("to", x.dtype, []<class From>() -> Run { return convert<To, From>; });
   };
-  auto same = []<class T>() -> Run { return convert<T, T>; };
-  run_over("to", {&y, &x}, y.dtype == x.dtype ? dispatch_size(y.dtype, same) : dispatch_all("to", y.dtype, conversion));
+  auto same = []<class T>() -> Run { return copy_run<T>; };
+  if (y.dtype == x.dtype)
+    run_over("to", {&y, &x}, dispatch_size(y.dtype, same), true);
+  else
+    run_over("to", {&y, &x}, dispatch_all("to", y.dtype, conversion), false);
 }
 
 void fill(const Array& y, Scalar value) {
   run_over("fill", {&y},
            dispatch_all("fill", y.dtype,
                         []<class T>() -> Run {
-                          return [](int64_t n, void* const* p, const Scalar* s) {
+                          return [](int64_t n, void* const* p, const Scalar* s, bool) {
                             T v = s[0].to<T>(), *to = static_cast<T*>(p[0]);
                             for (int64_t i = 0; i < n; ++i) to[i] = v;
                           };
                         }),
-           value);
+           false, value);
 }
 
 }  // namespace GRADUS_ISA

@@ -30,6 +30,9 @@ template <class To, class From, bool kNonzero> void gather(void* to, const char*
     if constexpr (std::is_same_v<To, float> && !std::is_same_v<From, float>)
       for (; i + kLanesF <= n; i += kLanesF) store(y + i, load(x + i));
     for (; i < n; ++i) y[i] = one(x[i]);
+  } else if (step == 2 * sizeof(From)) {  // a constant that the compiler knows what to do with
+    auto* x = reinterpret_cast<const From*>(from);
+    for (; i < n; ++i) y[i] = one(x[2 * i]);
   } else {
     for (; i < n; ++i, from += step) y[i] = one(*reinterpret_cast<const From*>(from));
   }

@@ -1,6 +1,7 @@
 // The kernels of one family of rows, forward and fused backward, for the instruction set this file is compiled for.
 // A family's source defines GRADUS_FAMILY and includes this; every family is compiled three times.
 #pragma once
+#include "kernels/cpu/isa/stream.h"
 #include "kernels/cpu/run.h"
 #include "kernels/dispatch.h"
 #include "kernels/functors.h"
@@ -16,7 +17,7 @@ template <class P, class T> Values<P> parameters(const Scalar* scalars) {
   return v;
 }
 
-template <class T, class Row> void forward(int64_t n, void* const* p, const Scalar* scalars) {
+template <class T, class Row> void forward(int64_t n, void* const* p, const Scalar* scalars, bool streams) {
   using P = Packet<T>;
   constexpr int kLanes = sizeof(P) / sizeof(accumulate_t<T>);
   auto *y = static_cast<T*>(p[0]), *a = static_cast<T*>(p[1]), *b = static_cast<T*>(p[2]);
@@ -24,12 +25,12 @@ template <class T, class Row> void forward(int64_t n, void* const* p, const Scal
   for (int64_t i = 0; i < n; i += kLanes) {
     v.a = load(a + i);
     if constexpr (Row::kInputs == 2) v.b = load(b + i);
-    store(y + i, Row::forward(v));
+    store_past(y + i, Row::forward(v), streams);
   }
 }
 
 /// One pass over memory for all gradients of an op. What the row's text does not read is not loaded, and was not even saved.
-template <class T, class Row> void backward(int64_t n, void* const* p, const Scalar* scalars) {
+template <class T, class Row> void backward(int64_t n, void* const* p, const Scalar* scalars, bool streams) {
   using P = Packet<T>;
   constexpr int kLanes = sizeof(P) / sizeof(accumulate_t<T>);
   using Needs = Gradients<Row>;
@@ -42,16 +43,16 @@ template <class T, class Row> void backward(int64_t n, void* const* p, const Sca
     if constexpr (Needs::kSeen & kUsesB) v.b = load(b + i);
     if constexpr (Needs::kSeen & kUsesY) v.y = load(y + i);
     if constexpr (!Needs::kA.is_g) {
-      if (da) store(da + i, Row::gradient_a(v));
+      if (da) store_past(da + i, Row::gradient_a(v), streams);
     }
     if constexpr (Row::kInputs == 2 && !Needs::kB.is_g) {
-      if (db) store(db + i, Row::gradient_b(v));
+      if (db) store_past(db + i, Row::gradient_b(v), streams);
     }
   }
 }
 
 /// Comparisons and predicates: bools out.
-template <class T, class Row> void test(int64_t n, void* const* p, const Scalar*) {
+template <class T, class Row> void test(int64_t n, void* const* p, const Scalar*, bool) {
   using P = Packet<T>;
   constexpr int kLanes = sizeof(P) / sizeof(accumulate_t<T>);
   auto* y = static_cast<int8_t*>(p[0]);

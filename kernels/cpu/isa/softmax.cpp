@@ -1,8 +1,10 @@
 // Softmax and log-softmax along any axis of a dense tensor, which in memory is (outer, n, inner). Each row is read from memory once:
 // what later passes need of it is still in the first-level cache.
 #include "kernels/array.h"
+#include "kernels/cpu/isa/stream.h"
 #include "kernels/cpu/isa/sweep.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/dispatch.h"
 
 namespace gradus::cpu {
@@ -21,8 +23,9 @@ Rows rows_of(const Array& y, int axis) {
 template <class T> using Acc = accumulate_t<T>;
 template <class T> constexpr Acc<T> kLowest = -Acc<T>(__builtin_inf());
 
-/// One contiguous row. A NaN, or an infinity that leaves nothing to compare with, makes the whole row NaN.
-template <class T, bool kLog> void row(T* y, const T* x, int64_t n) {
+/// One contiguous row. A NaN, or an infinity that leaves nothing to compare with, makes the whole row NaN. The exponentials wait in
+/// `kept`, which is y itself where y is not written past the caches.
+template <class T, bool kLog> void row(T* y, const T* x, int64_t n, T* kept, bool streams) {
   using P = Packet<T>;
   P m[4] = {kLowest<T>, kLowest<T>, kLowest<T>, kLowest<T>};
   sweep4<T>(n, [&](int64_t i, auto part, int k) { m[k] = larger(m[k], load(x + i, part, kLowest<T>)); });
@@ -30,18 +33,19 @@ template <class T, bool kLog> void row(T* y, const T* x, int64_t n) {
   P s[4] = {0, 0, 0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P e = exp(load(x + i, part, kLowest<T>) - top);
-    if constexpr (!kLog && std::is_same_v<T, Acc<T>>) store(y + i, e, part);
+    expect(x + n + i);
+    if constexpr (!kLog && std::is_same_v<T, Acc<T>>) store(kept + i, e, part);
     s[k] = s[k] + e;
   });
   Acc<T> total = sum_of((s[0] + s[1]) + (s[2] + s[3]));
   if constexpr (kLog) {
     P shift = P(Acc<T>(std::log(total)));  // not added to top: beside a large one it would lose its digits
-    sweep<T>(n, [&](int64_t i, auto part) { store(y + i, (load(x + i, part) - top) - shift, part); });
+    sweep<T>(n, [&](int64_t i, auto part) { store_past(y + i, (load(x + i, part) - top) - shift, part, streams); });
   } else {
     P scale = P(1 / total);
     sweep<T>(n, [&](int64_t i, auto part) {
       if constexpr (std::is_same_v<T, Acc<T>>)
-        store(y + i, load(y + i, part) * scale, part);
+        store_past(y + i, load(kept + i, part) * scale, part, streams);
       else  // a rounded exp would be rounded twice
         store(y + i, exp(load(x + i, part, kLowest<T>) - top) * scale, part);
     });
@@ -70,17 +74,19 @@ template <class T, bool kLog, class Width> void columns(T* y, const T* x, int64_
   }
 }
 
-template <class T, bool kLog> void row_backward(T* dx, const T* g, const T* y, int64_t n) {
+template <class T, bool kLog> void row_backward(T* dx, const T* g, const T* y, int64_t n, bool streams) {
   using P = Packet<T>;
   P s[4] = {0, 0, 0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P v = load(g + i, part);
+    expect(g + n + i);
     s[k] = s[k] + (kLog ? v : v * load(y + i, part));
   });
   P total = P(sum_of((s[0] + s[1]) + (s[2] + s[3])));
   sweep<T>(n, [&](int64_t i, auto part) {
     P v = load(g + i, part), p = load(y + i, part);
-    store(dx + i, kLog ? v - exp(p) * total : p * (v - total), part);
+    expect(y + n + i);
+    store_past(dx + i, kLog ? v - exp(p) * total : p * (v - total), part, streams);
   });
 }
 template <class T, bool kLog, class Width>
@@ -102,6 +108,7 @@ template <class T, class One, class Wide> void share(const Rows& r, One one, Wid
   if (r.inner == 1) {
     parallel_for(r.outer, kParallel / (8 * r.n) + 1, [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o) one(o * r.n);
+      _mm_sfence();
     });
     return;
   }
@@ -123,9 +130,15 @@ void softmax(const Array& y, const Array& x, int axis, bool log) {
   if (y.count == 0) return;
   Rows r = rows_of(y, axis);
   dispatch_float("softmax", x.dtype, [&]<class T>() {
+    const bool streams = rows_stream<T>(y.data, r.n, y.count);
     with(log, [&](auto l) {
       share<T>(
-          r, [&](int64_t at) { row<T, l>(y.as<T>() + at, x.as<T>() + at, r.n); },
+          r,
+          [&](int64_t at) {
+            T* to = y.as<T>() + at;
+            Scratch kept(streams && !l ? size_t(r.n) * sizeof(T) : 0);
+            row<T, l>(to, x.as<T>() + at, r.n, streams ? kept.as<T>() : to, streams);
+          },
           [&](int64_t at, auto width) { columns<T, l>(y.as<T>() + at, x.as<T>() + at, r.n, r.inner, width); });
     });
   });
@@ -135,9 +148,10 @@ void softmax_backward(const Array& dx, const Array& g, const Array& y, int axis,
   if (y.count == 0) return;
   Rows r = rows_of(y, axis);
   dispatch_float("softmax_backward", y.dtype, [&]<class T>() {
+    const bool streams = rows_stream<T>(dx.data, r.n, y.count);
     with(log, [&](auto l) {
       share<T>(
-          r, [&](int64_t at) { row_backward<T, l>(dx.as<T>() + at, g.as<T>() + at, y.as<T>() + at, r.n); },
+          r, [&](int64_t at) { row_backward<T, l>(dx.as<T>() + at, g.as<T>() + at, y.as<T>() + at, r.n, streams); },
           [&](int64_t at, auto width) {
             columns_backward<T, l>(dx.as<T>() + at, g.as<T>() + at, y.as<T>() + at, r.n, r.inner, width);
           });
