@@ -33,6 +33,12 @@ void Optimizer::zero_grad() {
 }
 
 double Optimizer::initial(size_t, size_t) const { return 0; }
+Shape Optimizer::state_shape(size_t, size_t, const AnyTensor& parameter) const { return parameter.shape(); }
+AnyTensor Optimizer::new_state(size_t group, size_t state, const AnyTensor& p, double value) const {
+  Shape shape = state_shape(group, state, p);
+  if (shape == p.shape()) return state_like(p, value);
+  return full(shape, value, is_half(p.dtype()) ? DType::float32 : p.dtype(), p.device());
+}
 
 /// States are made at the first step, and follow a parameter whose dtype, device or layout has changed since.
 void Optimizer::prepare(size_t group, Slot& slot) {
@@ -41,13 +47,13 @@ void Optimizer::prepare(size_t group, Slot& slot) {
   for (size_t k = 0; k < count; ++k) {
     AnyTensor& s = slot.state[k];
     if (!s.defined()) {
-      s = state_like(p, initial(group, k));
+      s = new_state(group, k, p, initial(group, k));
       continue;
     }
     DType wanted = is_half(p.dtype()) ? DType::float32 : p.dtype();
-    bool fits = s.dtype() == wanted && s.device() == p.device() && s.stride() == p.stride();
+    bool fits = s.dtype() == wanted && s.device() == p.device() && (s.stride() == p.stride() || !(s.shape() == p.shape()));
     if (fits) continue;
-    AnyTensor fresh = state_like(p);
+    AnyTensor fresh = new_state(group, k, p);
     fresh.copy_(s.to(p.device()));
     s = fresh;
   }
@@ -56,6 +62,7 @@ void Optimizer::prepare(size_t group, Slot& slot) {
 void Optimizer::step() {
   NoGrad no_grad;
   try {
+    begin_step();
     for (size_t g = 0; g < slots_.size(); ++g)
       for (Slot& slot : slots_[g]) {
         AnyTensor gradient = slot.parameter.requires_grad() ? slot.parameter.grad() : AnyTensor();
@@ -140,10 +147,10 @@ void Optimizer::load_state(const NamedTensors& state) {
       if (number_name()) slot.number = number(prefix + number_name());
       for (size_t k = 0; k < names.size(); ++k) {
         AnyTensor x = take(prefix + names[k]);
-        if (!(x.shape() == slot.parameter.shape()))
+        slot.state[k] = new_state(g, k, slot.parameter);
+        if (!(x.shape() == slot.state[k].shape()))
           throw ShapeError(name_ + (": " + prefix) + names[k] + " has shape " + to_string(x.shape()) + ", the parameter " +
                            to_string(slot.parameter.shape()));
-        slot.state[k] = state_like(slot.parameter);
         slot.state[k].copy_(x.to(slot.parameter.device()));
       }
     }

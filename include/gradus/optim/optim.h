@@ -4,5 +4,6 @@
 #include "gradus/optim/clip.h"
 #include "gradus/optim/more.h"
 #include "gradus/optim/rms.h"
+#include "gradus/optim/scaled.h"
 #include "gradus/optim/scheduler.h"
 #include "gradus/optim/sgd.h"

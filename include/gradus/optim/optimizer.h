@@ -42,7 +42,7 @@ class Optimizer {
   void load_state(const NamedTensors& state);
 
  protected:
-  static constexpr int kMaxStates = 3;
+  static constexpr int kMaxStates = 4;
   using Names = std::span<const char* const>;
   /// A parameter and what belongs to it.
   struct Slot {
@@ -52,10 +52,14 @@ class Optimizer {
     AnyTensor state[kMaxStates];  // made at the first step
   };
   Optimizer(const char* name, std::vector<std::vector<AnyTensor>> groups);
-  /// Adds the step of one parameter to updates_; its state is there, slot.steps counts this step already.
+  /// Before the first parameter of a step.
+  virtual void begin_step() {}
+  /// Adds the step of one parameter to updates_, or takes it at once; its state is there, slot.steps counts this step already.
   virtual void update(size_t group, Slot& slot, const AnyTensor& gradient) = 0;
   /// The names of the states that a parameter of this group has, as PyTorch calls them.
   virtual Names state_names(size_t group) const = 0;
+  /// The shape of a state: the parameter's own unless said otherwise.
+  virtual Shape state_shape(size_t group, size_t state, const AnyTensor& parameter) const;
   /// What a state is at first.
   virtual double initial(size_t group, size_t state) const;
   virtual const char* number_name() const { return nullptr; }
@@ -68,6 +72,7 @@ class Optimizer {
 
  private:
   void prepare(size_t group, Slot& slot);
+  AnyTensor new_state(size_t group, size_t state, const AnyTensor& parameter, double value = 0) const;
   const char* name_;
   std::vector<std::vector<AnyTensor>> groups_;
   std::vector<std::vector<Slot>> slots_;
