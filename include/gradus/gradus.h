@@ -50,6 +50,7 @@
 #include "gradus/ops/shape_ops.h"
 #include "gradus/ops/softmax.h"
 #include "gradus/ops/sort.h"
+#include "gradus/ops/special.h"
 #include "gradus/ops/statistics.h"
 #include "gradus/ops/transfer.h"
 #include "gradus/ops/update.h"

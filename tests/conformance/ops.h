@@ -75,6 +75,7 @@ void add_indexing(Registry&);
 void add_losses(Registry&);
 void add_reductions(Registry&);
 void add_more(Registry&);
+void add_special(Registry&);
 Registry all_ops();
 
 }  // namespace conformance

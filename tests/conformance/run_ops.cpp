@@ -16,6 +16,7 @@ Registry all_ops() {
   add_losses(ops);
   add_reductions(ops);
   add_more(ops);
+  add_special(ops);
   return ops;
 }
 
