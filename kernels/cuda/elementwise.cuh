@@ -5,7 +5,6 @@
 
 namespace gradus::cuda {
 
-constexpr uint32_t kThreads = 256;
 inline unsigned blocks_of(uint32_t threads) { return (threads + kThreads - 1) / kThreads; }
 
 // Half types meet float by the processor's own conversions; float to nearest even, as on the CPU.

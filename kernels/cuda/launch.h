@@ -8,6 +8,8 @@
 
 namespace gradus::cuda {
 
+inline constexpr uint32_t kThreads = 256;  // in a block
+
 /// n / divisor for n below 2^31 by a multiplication: a GPU has no instruction that divides.
 struct Divider {
   uint32_t divisor = 1, factor = 1, shift = 0;

@@ -37,6 +37,8 @@ const KernelTable& table() {
 #define OFFERS(name) t.name = cuda::name
     OFFERS(copy);
     OFFERS(fill);
+    OFFERS(sum);
+    OFFERS(reduce);
     OFFERS(arange);
     OFFERS(linspace);
     OFFERS(uniform);

@@ -1,0 +1,292 @@
+// Reductions. Elements are put together in an order that depends on sizes alone, so results are the same on every run and every GPU:
+// no atomic sums. A result's elements are taken by a warp or a block ("rows"), or, where neighbouring results lie side by side, by threads
+// that take a column each. Few results of many elements are cut into parts, whose sums a second launch joins.
+#pragma once
+#include <optional>
+
+#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/reduce_plan.h"
+#include "kernels/cuda/scratch.h"
+#include "kernels/dispatch.h"
+
+namespace gradus::cuda {
+
+// An operation is, as on the CPU: first<A>(), kCentered, take(x, center, p), join(a, b).
+struct Add {
+  static constexpr bool kCentered = false;
+  template <class A> __device__ static A first() { return A(0); }
+  template <class A> __device__ static A take(A x, A, A) { return x; }
+  template <class A> __device__ static A join(A a, A b) { return a + b; }
+};
+
+// What elements are loaded as.
+template <class T> struct Load {
+  using Element = T;
+  using A = accumulate_t<T>;
+  __device__ static A get(const char* p, DType) { return widen(*reinterpret_cast<const T*>(p)); }
+  __device__ static A of(T x) { return widen(x); }
+};
+struct LoadInteger {
+  using Element = void;
+  using A = int64_t;
+  __device__ static A get(const char* p, DType t) {
+    switch (t) {
+      case DType::int8: return *reinterpret_cast<const int8_t*>(p);
+      case DType::int16: return *reinterpret_cast<const int16_t*>(p);
+      case DType::int32: return *reinterpret_cast<const int32_t*>(p);
+      case DType::int64: return *reinterpret_cast<const int64_t*>(p);
+      default: return *reinterpret_cast<const uint8_t*>(p);
+    }
+  }
+};
+struct LoadNonzero {  // of any type: 1 or 0
+  using Element = void;
+  using A = int64_t;
+  __device__ static A get(const char* p, DType t) {
+    switch (t) {
+      case DType::float32: return *reinterpret_cast<const float*>(p) != 0;
+      case DType::float64: return *reinterpret_cast<const double*>(p) != 0;
+      case DType::float16:
+      case DType::bfloat16: return (*reinterpret_cast<const uint16_t*>(p) & 0x7fff) != 0;
+      default: return LoadInteger::get(p, t) != 0;
+    }
+  }
+};
+/// Columns or elements in a pack of 16 bytes; 1 where there are no packs.
+template <class L> constexpr int kPackOf = 1;
+template <> constexpr int kPackOf<Load<float>> = 4;
+template <> constexpr int kPackOf<Load<half>> = 8;
+template <> constexpr int kPackOf<Load<bfloat16>> = 8;
+
+__device__ __forceinline__ int64_t locate_in(int64_t i, const Axes& axes) {
+  if (axes.rank == 1) return i * axes.step[0];
+  int64_t offset = 0;
+  uint32_t rest = uint32_t(i);
+  for (int d = 0; d + 1 < axes.rank; ++d) {
+    uint32_t outer = divide(rest, axes.size[d]);
+    offset += int64_t(rest - outer * axes.size[d].divisor) * axes.step[d];
+    rest = outer;
+  }
+  return offset + int64_t(rest) * axes.step[axes.rank - 1];
+}
+__device__ __forceinline__ int64_t locate_y(int64_t i, const Axes& axes) {
+  if (axes.rank == 1) return i * axes.step_y[0];
+  int64_t offset = 0;
+  uint32_t rest = uint32_t(i);
+  for (int d = 0; d + 1 < axes.rank; ++d) {
+    uint32_t outer = divide(rest, axes.size[d]);
+    offset += int64_t(rest - outer * axes.size[d].divisor) * axes.step_y[d];
+    rest = outer;
+  }
+  return offset + int64_t(rest) * axes.step_y[axes.rank - 1];
+}
+
+template <class Op, class A> __device__ A center_of(const ReduceCall& c, int64_t y) {
+  if constexpr (Op::kCentered)
+    return *reinterpret_cast<const A*>(c.center + y / c.y_item * c.sum_item);
+  else
+    return A(0);
+}
+
+template <class A> __device__ A finished(const ReduceCall& c, A sum, A center) {
+  if constexpr (std::is_floating_point_v<A>) {
+    const A n = A(double(c.depth) > c.p ? double(c.depth) - c.p : 0);
+    switch (c.kind) {
+      case ReduceKind::mean: return sum / A(c.depth);
+      case ReduceKind::norm: return c.p == 1 ? sum : c.p == 2 ? A(::sqrt(sum)) : A(::pow(sum, A(1 / c.p)));
+      case ReduceKind::var: return sum / n;
+      case ReduceKind::std: return ::sqrt(sum / n);
+      case ReduceKind::logsumexp: return ::log(sum) + (center - center == 0 ? center : A(0));
+      default: return sum;
+    }
+  } else {
+    return c.kind == ReduceKind::all ? A(sum == A(c.depth)) : c.kind == ReduceKind::any ? A(sum != 0) : sum;
+  }
+}
+template <class Op, class A> __device__ void finish(const ReduceCall& c, int64_t output, A sum) {
+  const int64_t at = locate_y(output, c.kept);
+  A v = finished(c, sum, center_of<Op, A>(c, at));
+  char* y = c.y + at;
+  if constexpr (std::is_same_v<A, int64_t>) {
+    switch (c.y_item) {
+      case 1: *reinterpret_cast<uint8_t*>(y) = uint8_t(v); break;
+      case 2: *reinterpret_cast<uint16_t*>(y) = uint16_t(v); break;
+      case 4: *reinterpret_cast<uint32_t*>(y) = uint32_t(v); break;
+      default: *reinterpret_cast<int64_t*>(y) = v;
+    }
+  } else if constexpr (std::is_same_v<A, float>) {
+    if (c.y_type == DType::float16)
+      *reinterpret_cast<half*>(y) = narrow<half>(v);
+    else if (c.y_type == DType::bfloat16)
+      *reinterpret_cast<bfloat16*>(y) = narrow<bfloat16>(v);
+    else
+      *reinterpret_cast<float*>(y) = v;
+  } else {
+    *reinterpret_cast<double*>(y) = v;
+  }
+}
+
+template <class Op, class A> __device__ __forceinline__ A across_warp(A a) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) a = Op::join(a, __shfl_down_sync(0xffffffffu, a, distance));
+  return a;  // in lane 0
+}
+
+/// A team takes one part of one result: 32 threads, or all of the block's 256. Teams of a warp stand eight in a block.
+template <class Op, class L, bool kPacked> __global__ void __launch_bounds__(kThreads)
+    reduce_rows(const __grid_constant__ ReduceCall c) {
+  using A = typename L::A;
+  __shared__ A of_warp[kThreads / 32];
+  const int lane = threadIdx.x % c.team;
+  const int64_t task = int64_t(blockIdx.x) * (kThreads / c.team) + threadIdx.x / c.team;
+  const bool mine = task < c.outputs * c.parts;
+  const int64_t output = mine ? task % c.outputs : 0, begin = mine ? task / c.outputs * c.part : 0;
+  const int64_t end = mine ? (begin + c.part < c.depth ? begin + c.part : c.depth) : 0;
+  const char* x = c.x + locate_in(output, c.kept);
+  const A p = A(c.p);
+  A center = A(0);
+  if constexpr (Op::kCentered) center = center_of<Op, A>(c, locate_y(output, c.kept));
+  A sum = Op::template first<A>();
+  if constexpr (kPacked) {
+    constexpr int n = kPackOf<L>;
+    using Packed = Pack<typename L::Element, n>;
+    A more[n];
+#pragma unroll
+    for (int j = 0; j < n; ++j) more[j] = sum;
+    for (int64_t i = begin + lane * n; i < end; i += c.team * n) {
+      Packed pack = *reinterpret_cast<const Packed*>(x + locate_in(i, c.gone));
+#pragma unroll
+      for (int j = 0; j < n; ++j) more[j] = Op::join(more[j], Op::take(L::of(pack.item[j]), center, p));
+    }
+#pragma unroll
+    for (int half = n / 2; half > 0; half /= 2) {
+#pragma unroll
+      for (int j = 0; j < half; ++j) more[j] = Op::join(more[j], more[j + half]);
+    }
+    sum = more[0];
+  } else {
+    for (int64_t i = begin + lane; i < end; i += c.team)
+      sum = Op::join(sum, Op::take(L::get(x + locate_in(i, c.gone), c.x_type), center, p));
+  }
+  sum = across_warp<Op>(sum);
+  if (c.team > 32) {
+    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sum;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+#pragma unroll
+      for (int w = 1; w < int(kThreads / 32); ++w) sum = Op::join(sum, of_warp[w]);
+    }
+  }
+  if (!mine || lane != 0) return;
+  if (c.sums)
+    reinterpret_cast<A*>(c.sums)[task] = sum;  // (parts, outputs)
+  else
+    finish<Op, A>(c, output, sum);
+}
+
+/// 32 x 8 threads: a thread takes n neighbouring columns and every eighth row of its part.
+template <class Op, class L, int n> __global__ void __launch_bounds__(kThreads)
+    reduce_columns(const __grid_constant__ ReduceCall c) {
+  using A = typename L::A;
+  __shared__ A of_rows[kThreads / 32][32 * n];
+  const int column = threadIdx.x % 32, row = threadIdx.x / 32;
+  const uint32_t outer = blockIdx.x / c.column_blocks, first = (blockIdx.x % c.column_blocks) * 32 * n + column * n;
+  const int64_t begin = blockIdx.y * c.part, end = begin + c.part < c.depth ? begin + c.part : c.depth;
+  const int64_t output = int64_t(outer) * c.wide + first;
+  const bool mine = first < c.wide;
+  const A p = A(c.p);
+  A sum[n], center[n];
+#pragma unroll
+  for (int j = 0; j < n; ++j) {
+    sum[j] = Op::template first<A>(), center[j] = A(0);
+    if constexpr (Op::kCentered) {
+      if (mine) center[j] = center_of<Op, A>(c, locate_y(output + j, c.kept));
+    }
+  }
+  if (mine) {
+    const char* x = c.x + locate_in(output, c.kept);
+    for (int64_t i = begin + row; i < end; i += kThreads / 32) {
+      const char* at = x + locate_in(i, c.gone);
+      if constexpr (n > 1) {
+        using Packed = Pack<typename L::Element, n>;
+        Packed pack = *reinterpret_cast<const Packed*>(at);
+#pragma unroll
+        for (int j = 0; j < n; ++j) sum[j] = Op::join(sum[j], Op::take(L::of(pack.item[j]), center[j], p));
+      } else {
+        sum[0] = Op::join(sum[0], Op::take(L::get(at, c.x_type), center[0], p));
+      }
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < n; ++j) of_rows[row][j * 32 + column] = sum[j];
+  __syncthreads();
+  if (row > 0 || !mine) return;
+#pragma unroll
+  for (int j = 0; j < n; ++j) {
+#pragma unroll
+    for (int r = 1; r < int(kThreads / 32); ++r) sum[j] = Op::join(sum[j], of_rows[r][j * 32 + column]);
+    if (c.sums)
+      reinterpret_cast<A*>(c.sums)[blockIdx.y * c.outputs + output + j] = sum[j];
+    else
+      finish<Op, A>(c, output + j, sum[j]);
+  }
+}
+
+/// Joins the parts of each result: by a warp, or by one thread where there are few parts.
+template <class Op, class A> __global__ void __launch_bounds__(kThreads) join_parts(const __grid_constant__ ReduceCall c) {
+  const int lane = threadIdx.x % c.team;
+  const int64_t output = int64_t(blockIdx.x) * (kThreads / c.team) + threadIdx.x / c.team;
+  const bool mine = output < c.outputs;
+  A sum = Op::template first<A>();
+  for (int part = lane; mine && part < c.parts; part += c.team)
+    sum = Op::join(sum, reinterpret_cast<const A*>(c.sums)[part * c.outputs + output]);
+  if (c.team > 1) sum = across_warp<Op>(sum);
+  if (mine && lane == 0) finish<Op, A>(c, output, sum);
+}
+
+struct ReduceArguments {
+  const char* op;
+  const Array &y, &x, &center;
+  ReduceKind kind;
+  double p;
+};
+
+template <class Op, class L> void run_reduce(const ReduceArguments& a) {
+  using A = typename L::A;
+  constexpr int n = kPackOf<L>;
+  constexpr bool kPacks = n > 1;
+  const ReducePlan plan = plan_reduce(a.op, a.y, a.x, a.center, a.kind, a.p, n, sizeof(A));
+  ReduceCall c = plan.call;
+  if (c.outputs == 0) return;
+  std::optional<Scratch> sums;
+  if (c.parts > 1) c.sums = sums.emplace(size_t(c.outputs * c.parts) * sizeof(A)).template as<char>();
+  const dim3 grid(plan.blocks, plan.blocks_y);
+  if (plan.by_rows) {
+    if (kPacks && plan.packed)
+      reduce_rows<Op, L, kPacks><<<grid, kThreads, 0, stream()>>>(c);
+    else
+      reduce_rows<Op, L, false><<<grid, kThreads, 0, stream()>>>(c);
+  } else {
+    if (kPacks && plan.packed)
+      reduce_columns<Op, L, n><<<grid, kThreads, 0, stream()>>>(c);
+    else
+      reduce_columns<Op, L, 1><<<grid, kThreads, 0, stream()>>>(c);
+  }
+  if (c.sums) {
+    c.team = c.parts > 32 ? 32 : 1;
+    const int64_t a_block = kThreads / c.team;
+    join_parts<Op, A><<<unsigned((c.outputs + a_block - 1) / a_block), kThreads, 0, stream()>>>(c);
+  }
+  check_launch(a.op, {&a.y, &a.x});
+}
+
+/// One op in each float type, or for integers.
+template <class Op> void reduce_floats(const ReduceArguments& a) {
+  dispatch_float(a.op, a.x.dtype, [&]<class T>() { run_reduce<Op, Load<T>>(a); });
+}
+template <class Op> void reduce_numbers(const ReduceArguments& a) {
+  if (is_float(a.x.dtype)) return reduce_floats<Op>(a);
+  run_reduce<Op, LoadInteger>(a);
+}
+
+}  // namespace gradus::cuda

@@ -1,0 +1,210 @@
+// What a GPU computes against what the CPU does, for kernels that rows_test does not reach: layouts, integers, comparisons, casts, fills, draws,
+// reductions. Each is skipped where there is no GPU.
+#include "tests/check.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+const Device kGpu("cuda");
+#define GPU_TEST(suite, name)                                                  \
+  static void suite##_##name();                                                \
+  TEST(suite, name) {                                                          \
+    if (device_count(DeviceType::cuda) == 0) GTEST_SKIP() << "no CUDA device"; \
+    suite##_##name();                                                          \
+  }                                                                            \
+  static void suite##_##name()
+
+constexpr DType kAll[] = {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int8,
+                          DType::int16,   DType::int32,   DType::int64,   DType::uint8,    DType::boolean};
+/// A unit or two of a type's last place, for sums whose order differs.
+double tolerance(DType t) {
+  return t == DType::float64 ? 1e-13 : t == DType::float32 ? 1e-5 : t == DType::float16 ? 2e-3 : t == DType::bfloat16 ? 1.6e-2 : 0;
+}
+AnyTensor sample(const Shape& shape, DType t, uint64_t seed = 1) {
+  return t == DType::boolean ? draw(shape, -1, 1, seed) > 0 : draw(shape, t == DType::uint8 ? 0 : -9, 9, seed).to(t);
+}
+/// Views of every kind that kernels meet: row-major, turned, every second column, broadcast, offset by one element, channels last.
+std::vector<AnyTensor> layouts(DType t) {
+  AnyTensor x = sample({6, 5, 16}, t), odd = sample({7, 3, 5}, t, 2);
+  return {x,
+          odd,
+          x.permute({2, 0, 1}),
+          odd.transpose(0, 2),
+          x.slice(2, 0, 16, 2),
+          x.slice(1, 1, 4),
+          x.narrow(2, 1, 15),
+          sample({1, 5, 1}, t, 3).expand({6, 5, 16}),
+          sample({16}, t, 4).expand({6, 5, 16}),
+          sample({}, t, 5),
+          sample({0, 4}, t, 6),
+          sample({100003}, t, 7),
+          sample({2, 4, 4, 8}, t, 8).permute({0, 3, 1, 2})};
+}
+/// The view of x's storage, moved: strides and gaps come along.
+AnyTensor on_gpu(const AnyTensor& x) {
+  int64_t reach = 1;
+  for (int d = 0; d < x.dim(); ++d) reach += x.numel() ? (x.shape()[d] - 1) * x.stride()[d] : 0;
+  AnyTensor flat = as_view(x, {x.numel() ? reach : 0}, {1}, 0);
+  return as_view(flat.to(kGpu), x.shape(), x.stride(), 0);
+}
+
+}  // namespace
+
+GPU_TEST(Gpu, CopiesAndCastsOfEveryLayout) {
+  for (DType from : kAll)
+    for (const AnyTensor& x : layouts(from)) {
+      AnyTensor there = on_gpu(x);
+      EXPECT_EQ(there.stride(), x.stride());
+      EXPECT_EQ(distance(there.contiguous(), x), 0) << name(from) << to_string(x.shape());
+      EXPECT_EQ(distance(clone(there), x), 0) << name(from) << to_string(x.shape());
+      for (DType to : kAll) EXPECT_EQ(distance(there.to(to), x.to(to)), 0) << name(from) << " to " << name(to);
+    }
+}
+
+GPU_TEST(Gpu, HalfTypesRoundAsOnTheCpu) {
+  AnyTensor x = draw({4096}, -70000, 70000, 3, DType::float32), small = x * 1e-9, tiny = x * 1e-12;
+  for (DType half_type : {DType::float16, DType::bfloat16})
+    for (const AnyTensor& v : {x, small, tiny}) EXPECT_EQ(distance(v.to(kGpu).to(half_type), v.to(half_type)), 0);
+  AnyTensor special = Tensor<float>({HUGE_VALF, -HUGE_VALF, NAN, 0.f, -0.f, 65504.f, 65520.f, 1e-8f});
+  for (DType half_type : {DType::float16, DType::bfloat16})
+    EXPECT_EQ(distance(special.to(kGpu).to(half_type), special.to(half_type)), 0);
+}
+
+GPU_TEST(Gpu, FillsAndRamps) {
+  for (DType t : kAll) {
+    for (const Shape& shape : {Shape{}, Shape{5}, Shape{37, 64}, Shape{0}})
+      EXPECT_EQ(distance(full(shape, 3, t, kGpu), full(shape, 3, t)), 0) << name(t);
+    AnyTensor x = full({8, 16}, 1, t), y = full({8, 16}, 1, t, kGpu);
+    x.slice(1, 3, 16, 2).fill_(0), y.slice(1, 3, 16, 2).fill_(0);
+    x.narrow(0, 2, 3).fill_(2), y.narrow(0, 2, 3).fill_(2);
+    EXPECT_EQ(distance(y, x), 0) << name(t);
+    if (t == DType::boolean) continue;
+    EXPECT_EQ(distance(arange(2, 90, 3, t, kGpu), arange(2, 90, 3, t)), 0) << name(t);
+    EXPECT_EQ(distance(linspace(0, 100, 33, t, kGpu), linspace(0, 100, 33, t)), 0) << name(t);
+  }
+}
+
+GPU_TEST(Gpu, ArithmeticOfEveryLayout) {
+  for (DType t : kAll) {
+    if (t == DType::boolean) continue;
+    for (const AnyTensor& x : layouts(t)) {
+      AnyTensor there = on_gpu(x);
+      EXPECT_EQ(distance(there * there + there, x * x + x), 0) << name(t) << to_string(x.shape());
+      EXPECT_EQ(distance(maximum(there, 2) - 1, maximum(x, 2) - 1), 0) << name(t);
+    }
+    // Broadcasting, both ways, along the last axis and others; and divisions, which round towards minus infinity.
+    AnyTensor x = sample({4, 6, 16}, t), row = sample({16}, t, 2), column = sample({6, 1}, t, 3), one = sample({}, t, 4);
+    for (const AnyTensor& b : {row, column, one}) {
+      AnyTensor there = x.to(kGpu), other = b.to(kGpu);
+      EXPECT_EQ(distance(there - other, x - b), 0) << name(t);
+      EXPECT_EQ(distance(other - there, b - x), 0) << name(t);
+      AnyTensor divisor = where(b == 0, 1, b);
+      EXPECT_LE(distance(floor_divide(there, divisor.to(kGpu)), floor_divide(x, divisor)), is_float(t) ? 1 : 0) << name(t);
+    }
+    EXPECT_EQ(distance(abs(x.to(kGpu)), abs(x)), 0);
+    EXPECT_EQ(distance(relu(x.to(kGpu)), relu(x)), 0);
+  }
+}
+
+GPU_TEST(Gpu, ComparisonsBitsAndSelection) {
+  for (DType t : kAll)
+    for (const AnyTensor& x : layouts(t)) {
+      AnyTensor there = on_gpu(x), pivot = sample({}, t, 9), half_of = x.to(DType::float32) > 0;
+      AnyTensor p = pivot.to(kGpu), condition = half_of.to(kGpu);
+      EXPECT_EQ(distance(there == p, x == pivot), 0) << name(t);
+      EXPECT_EQ(distance(there < p, x < pivot), 0) << name(t);
+      EXPECT_EQ(distance(logical_not(there), logical_not(x)), 0) << name(t);
+      EXPECT_EQ(distance(where(condition, there, p), where(half_of, x, pivot)), 0) << name(t) << to_string(x.shape());
+      if (is_float(t)) {
+        EXPECT_EQ(distance(isnan(there / there), isnan(x / x)), 0) << name(t);
+        continue;
+      }
+      EXPECT_EQ(distance(bitwise_xor(there, p), bitwise_xor(x, pivot)), 0) << name(t);
+      if (t != DType::boolean) {
+        EXPECT_EQ(distance(bitwise_left_shift(there, 3), bitwise_left_shift(x, 3)), 0) << name(t);
+      }
+    }
+}
+
+GPU_TEST(Gpu, DrawsAreTheCpus) {
+  for (int64_t n : {1, 2, 3, 4, 5, 1023, 10007}) {
+    for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
+      Generator a(11), b(11);
+      EXPECT_EQ(distance(rand({n}, t, a, kGpu), rand({n}, t, b)), 0) << name(t);
+      EXPECT_LT(distance(randn({n}, t, a, kGpu), randn({n}, t, b)), tolerance(t)) << name(t);
+      EXPECT_EQ(distance(bernoulli({n}, 0.3, t, a, kGpu), bernoulli({n}, 0.3, t, b)), 0) << name(t);
+      EXPECT_EQ(distance(uniform({n}, -2, 5, t, a, kGpu), uniform({n}, -2, 5, t, b)) < tolerance(t), true) << name(t);
+    }
+    for (DType t : {DType::int64, DType::int32, DType::uint8}) {
+      Generator a(12), b(12);
+      EXPECT_EQ(distance(randint(3, 200, {n}, t, a, kGpu), randint(3, 200, {n}, t, b)), 0) << name(t);
+    }
+  }
+}
+
+GPU_TEST(Gpu, SumsOfEveryLayout) {
+  for (DType t : kAll)
+    for (const AnyTensor& x : layouts(t)) {
+      AnyTensor there = on_gpu(x);
+      EXPECT_LE(distance(there.sum(), x.sum()), tolerance(t)) << name(t) << to_string(x.shape());
+      for (int d = 0; d < x.dim(); ++d) {
+        EXPECT_LE(distance(there.sum(d), x.sum(d)), tolerance(t)) << name(t) << to_string(x.shape()) << " over " << d;
+        if (x.dim() > 2) {
+          EXPECT_LE(distance(there.sum({d, (d + 1) % 3}, true), x.sum({d, (d + 1) % 3}, true)), tolerance(t)) << name(t);
+        }
+      }
+      EXPECT_EQ(distance(count_nonzero(there), count_nonzero(x)), 0) << name(t);
+    }
+}
+
+// A warp, a block, parts; rows and columns; packs or not. Terms up to 9 cancel, so the error is that of sums a few times as large.
+GPU_TEST(Gpu, SumsOfEverySize) {
+  for (DType t : {DType::float32, DType::float16, DType::float64, DType::int32})
+    for (const Shape& shape : {Shape{3, 1000}, Shape{3, 1024}, Shape{2, 40000}, Shape{2, 40003}, Shape{600, 1025}, Shape{40000, 8},
+                               Shape{5000, 33}, Shape{3, 700, 40}, Shape{1, 300000}, Shape{64, 2, 512}}) {
+      AnyTensor x = sample(shape, t), there = x.to(kGpu);
+      for (int d = 0; d < x.dim(); ++d)
+        EXPECT_LE(distance(there.sum(d), x.sum(d)), 8 * tolerance(t)) << name(t) << to_string(shape) << " over " << d;
+      EXPECT_LE(distance(there.sum(), x.sum()), 8 * tolerance(t)) << name(t) << to_string(shape);
+      EXPECT_EQ(distance(there.sum(0), there.sum(0)), 0);
+    }
+}
+
+GPU_TEST(Gpu, EveryKindOfReduction) {
+  for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
+    AnyTensor wide = draw({9, 40, 24}, -2, 2, 3, t), holes = where(wide > 1.9, NAN, wide), tall = draw({30000, 2}, -2, 2, 4, t);
+    for (const AnyTensor& x : {wide, holes, tall})
+      for (int d = 0; d < x.dim(); ++d) {
+        AnyTensor y = x.to(kGpu);
+        double near = 4 * tolerance(t);
+        EXPECT_LE(distance(mean(y, d), mean(x, d)), near) << name(t) << " over " << d;
+        EXPECT_LE(distance(nansum(y, d), nansum(x, d)), near) << name(t);
+        EXPECT_EQ(distance(amax(y, d), amax(x, d)), 0) << name(t);
+        EXPECT_EQ(distance(amin(y, d), amin(x, d)), 0) << name(t);
+        EXPECT_LE(distance(var(y, d), var(x, d)), near) << name(t);
+        EXPECT_LE(distance(logsumexp(y, d), logsumexp(x, d)), near) << name(t);
+        for (double p : {1., 2., 3., HUGE_VAL}) EXPECT_LE(distance(norm(y, p, d), norm(x, p, d)), near) << name(t) << " norm " << p;
+      }
+    AnyTensor few = draw({6, 5}, 0.5, 1.5, 5, t);
+    EXPECT_LE(distance(prod(few.to(kGpu), 1), prod(few, 1)), 4 * tolerance(t));
+  }
+  for (DType t : {DType::int8, DType::int64, DType::uint8}) {
+    AnyTensor x = sample({9, 40}, t), y = x.to(kGpu);
+    EXPECT_EQ(distance(amax(y, 0), amax(x, 0)), 0) << name(t);
+    EXPECT_EQ(distance(prod(y.narrow(1, 0, 3), 1), prod(x.narrow(1, 0, 3), 1)), 0) << name(t);
+  }
+  AnyTensor x = sample({9, 40}, DType::boolean), y = x.to(kGpu);
+  EXPECT_EQ(distance(all(y, 1), all(x, 1)), 0);
+  EXPECT_EQ(distance(any(y, 0), any(x, 0)), 0);
+}
+
+GPU_TEST(Gpu, BroadcastGradientsAreSummedBack) {
+  AnyTensor x = draw({6, 5, 16}).to(kGpu).requires_grad_(), b = draw({16}, -1, 1, 2).to(kGpu).requires_grad_();
+  AnyTensor xc = x.detach().to(kCPU).requires_grad_(), bc = b.detach().to(kCPU).requires_grad_();
+  (tanh(x) * b).sum().backward();
+  (tanh(xc) * bc).sum().backward();
+  EXPECT_LT(distance(x.grad(), xc.grad()), 1e-14);
+  EXPECT_LT(distance(b.grad(), bc.grad()), 1e-13);
+}
