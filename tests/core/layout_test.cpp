@@ -39,30 +39,31 @@ void check(const AnyTensor& a, const AnyTensor& b) {
   }
 }
 
-AnyTensor positive(const Shape& shape) { return draw(shape, 1, 2); }
+AnyTensor from_one_on(const Shape& shape) { return draw(shape, 1, 2); }
 
 }  // namespace
 
 TEST(Layout, BroadcastTransposedSlicedExpandedEmptyScalar) {
-  AnyTensor m = positive({7, 19}), cube = positive({4, 5, 6});
-  for (const AnyTensor& other : {m, m.slice(0, 3, 4), m.slice(1, 2, 3), positive({19, 7}).t(), positive({19}), positive({}),
-                                 positive({1, 1}), positive({3, 7, 19}), positive({3, 1, 19}), positive({7, 1}).expand({7, 19}),
-                                 positive({7, 40}).slice(1, 5, 24), positive({7, 40}).slice(1, 1, 39, 2)}) {
+  AnyTensor m = from_one_on({7, 19}), cube = from_one_on({4, 5, 6});
+  for (const AnyTensor& other :
+       {m, m.slice(0, 3, 4), m.slice(1, 2, 3), from_one_on({19, 7}).t(), from_one_on({19}), from_one_on({}), from_one_on({1, 1}),
+        from_one_on({3, 7, 19}), from_one_on({3, 1, 19}), from_one_on({7, 1}).expand({7, 19}), from_one_on({7, 40}).slice(1, 5, 24),
+        from_one_on({7, 40}).slice(1, 1, 39, 2)}) {
     check(m, other), check(other, m), check(m.t().t(), other);
   }
   check(cube.transpose(0, 2), cube.transpose(0, 2));
-  check(cube.transpose(0, 1), positive({4, 6}));
-  check(cube.transpose(1, 2), positive({6, 1}));
-  check(cube.permute({2, 0, 1}), positive({6, 4, 5}));
-  check(positive({0}), positive({1}));
-  check(positive({0, 3}), positive({3}));
-  check(positive({}), positive({}));
-  check(positive({1, 2, 1, 3, 1, 2, 1, 2}), positive({2, 1, 3}).slice(0, 0, 1).slice(2, 1, 3));
+  check(cube.transpose(0, 1), from_one_on({4, 6}));
+  check(cube.transpose(1, 2), from_one_on({6, 1}));
+  check(cube.permute({2, 0, 1}), from_one_on({6, 4, 5}));
+  check(from_one_on({0}), from_one_on({1}));
+  check(from_one_on({0, 3}), from_one_on({3}));
+  check(from_one_on({}), from_one_on({}));
+  check(from_one_on({1, 2, 1, 3, 1, 2, 1, 2}), from_one_on({2, 1, 3}).slice(0, 0, 1).slice(2, 1, 3));
 }
 
 TEST(Layout, SharedAmongThreads) {
-  AnyTensor big = positive({300, 700});
-  check(big, positive({700})), check(big, positive({700, 300}).t()), check(big, positive({300, 1}));
+  AnyTensor big = from_one_on({300, 700});
+  check(big, from_one_on({700})), check(big, from_one_on({700, 300}).t()), check(big, from_one_on({300, 1}));
 }
 
 TEST(Layout, DenseOrdersAreKept) {
@@ -81,7 +82,7 @@ TEST(Layout, DenseOrdersAreKept) {
 }
 
 TEST(Layout, ErrorsNameTheShapes) {
-  AnyTensor m = positive({7, 19}), cube = positive({4, 5, 6});
+  AnyTensor m = from_one_on({7, 19}), cube = from_one_on({4, 5, 6});
   EXPECT_EQ(message_of<ShapeError>([&] { add(m, cube); }), "add: shapes [7, 19] and [4, 5, 6] do not broadcast");
   EXPECT_EQ(message_of<DTypeError>([&] { add(m, m.to(DType::float32)); }),
             "add: dtypes float64 and float32 differ; cast one with to()");

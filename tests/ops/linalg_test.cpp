@@ -14,7 +14,7 @@ namespace {
 AnyTensor mt(const AnyTensor& a) { return transpose(a, -2, -1); }
 AnyTensor eye(int64_t n, DType dtype = DType::float64) { return gradus::eye(n, n, dtype); }
 /// Symmetric and well away from singular.
-AnyTensor positive(const AnyTensor& a) { return matmul(a, mt(a)) + eye(a.size(-2), a.dtype()); }
+AnyTensor definite(const AnyTensor& a) { return matmul(a, mt(a)) + eye(a.size(-2), a.dtype()); }
 AnyTensor symmetric(const AnyTensor& a) { return a + mt(a); }
 
 const Shape kBatches[] = {{5, 5}, {3, 5, 5}, {2, 1, 3, 3}, {1, 1}, {0, 4, 4}, {2, 0, 0}};
@@ -45,7 +45,7 @@ AnyTensor leaf(const Shape& shape, uint64_t seed = 5) { return draw(shape, -1, 1
 
 TEST(Linalg, SolveAndInverse) {
   on_square([](const AnyTensor& x, double tolerance) {
-    AnyTensor a = positive(x), b = draw({a.size(-2), 3}, -1, 1, 4, a.dtype());
+    AnyTensor a = definite(x), b = draw({a.size(-2), 3}, -1, 1, 4, a.dtype());
     EXPECT_LT(distance(matmul(a, la::solve(a, b)), b.expand(matmul(a, b).shape())), tolerance);
     AnyTensor one = eye(a.size(-1), a.dtype());
     EXPECT_LT(distance(matmul(a, la::inv(a)), one.expand(a.shape())), tolerance);
@@ -57,12 +57,12 @@ TEST(Linalg, SolveAndInverse) {
 }
 
 TEST(Linalg, SolveTakesVectorsAndBroadcasts) {
-  AnyTensor a = positive(draw({3, 4, 4})), b = draw({4}), many = draw({3, 4});
+  AnyTensor a = definite(draw({3, 4, 4})), b = draw({4}), many = draw({3, 4});
   AnyTensor x = la::solve(a, b);
   EXPECT_EQ(x.shape(), Shape({3, 4}));
   EXPECT_LT(distance(matmul(a, x.unsqueeze(-1)).squeeze(-1), b.expand({3, 4})), 1e-12);
   EXPECT_LT(distance(matmul(a, la::solve(a, many).unsqueeze(-1)).squeeze(-1), many), 1e-12);
-  AnyTensor one = positive(draw({4, 4})), columns = draw({2, 5, 4, 3});
+  AnyTensor one = definite(draw({4, 4})), columns = draw({2, 5, 4, 3});
   EXPECT_LT(distance(matmul(one, la::solve(one, columns)), columns), 1e-12);
   AnyTensor l = la::cholesky(one);
   EXPECT_LT(distance(matmul(l, la::solve_triangular(l, columns, {.upper = false})), columns), 1e-12);
@@ -71,7 +71,7 @@ TEST(Linalg, SolveTakesVectorsAndBroadcasts) {
 TEST(Linalg, Triangular) {
   on_square([](const AnyTensor& x, double tolerance) {
     int64_t n = x.size(-1);
-    AnyTensor a = x + 3 * eye(n, x.dtype()), l = la::cholesky(positive(x)), b = draw({n, 2}, -1, 1, 9, x.dtype());
+    AnyTensor a = x + 3 * eye(n, x.dtype()), l = la::cholesky(definite(x)), b = draw({n, 2}, -1, 1, 9, x.dtype());
     AnyTensor wide = b.expand(matmul(a, b).shape());
     EXPECT_LT(distance(matmul(l, la::solve_triangular(l, b, {.upper = false})), wide), tolerance);
     EXPECT_LT(distance(matmul(mt(l), la::solve_triangular(mt(l), b)), wide), tolerance);
@@ -85,7 +85,7 @@ TEST(Linalg, Triangular) {
 
 TEST(Linalg, Cholesky) {
   on_square([](const AnyTensor& x, double tolerance) {
-    AnyTensor a = positive(x), l = la::cholesky(a), u = la::cholesky(a, true);
+    AnyTensor a = definite(x), l = la::cholesky(a), u = la::cholesky(a, true);
     EXPECT_LT(distance(matmul(l, mt(l)), a), tolerance);
     EXPECT_LT(distance(u, mt(l)), tolerance);
     AnyTensor b = draw(a.shape(), -1, 1, 8, a.dtype());
@@ -274,14 +274,14 @@ TEST(LinalgGradients, Compositions) {
 }
 
 TEST(LinalgGradients, Solutions) {
-  auto solve = [](const auto& in) { return la::solve(positive(in[0]), in[1]); };
+  auto solve = [](const auto& in) { return la::solve(definite(in[0]), in[1]); };
   EXPECT_EQ(gradcheck(solve, {leaf({3, 3}), leaf({3, 2}, 6)}), "");
   EXPECT_EQ(gradcheck(solve, {leaf({2, 3, 3}), leaf({3, 2}, 6)}), "") << "a right side for all";
   EXPECT_EQ(gradcheck(solve, {leaf({3, 3}), leaf({2, 3, 2}, 6)}), "") << "a matrix for all";
   EXPECT_EQ(gradcheck(solve, {leaf({2, 3, 3}), leaf({2, 3}, 6)}), "") << "vectors";
-  EXPECT_EQ(gradcheck([](const auto& in) { return la::inv(positive(in[0])); }, {leaf({2, 3, 3})}), "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return la::inv(definite(in[0])); }, {leaf({2, 3, 3})}), "");
   EXPECT_EQ(
-      gradcheck([](const auto& in) { return la::matrix_power(positive(in[0]), -3); }, {leaf({2, 2})}, {.second_tolerance = 1e-4}),
+      gradcheck([](const auto& in) { return la::matrix_power(definite(in[0]), -3); }, {leaf({2, 2})}, {.second_tolerance = 1e-4}),
       "");
   for (bool upper : {false, true})
     for (bool left : {false, true})
@@ -297,8 +297,8 @@ TEST(LinalgGradients, Solutions) {
 
 TEST(LinalgGradients, Cholesky) {
   for (bool upper : {false, true})
-    EXPECT_EQ(gradcheck([&](const auto& in) { return la::cholesky(positive(in[0]), upper); }, {leaf({2, 3, 3})}), "");
-  EXPECT_EQ(gradcheck([](const auto& in) { return la::cholesky_solve(in[1], la::cholesky(positive(in[0]))); },
+    EXPECT_EQ(gradcheck([&](const auto& in) { return la::cholesky(definite(in[0]), upper); }, {leaf({2, 3, 3})}), "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return la::cholesky_solve(in[1], la::cholesky(definite(in[0]))); },
                       {leaf({3, 3}), leaf({3, 2}, 6)}),
             "");
 }
@@ -327,7 +327,7 @@ TEST(LinalgGradients, Determinants) {
   EXPECT_EQ(gradcheck([](const auto& in) { return la::det(in[0]); }, {leaf({2, 3, 3})}), "");
   EXPECT_EQ(gradcheck([](const auto& in) { return la::slogdet(in[0]).logabsdet; }, {leaf({2, 3, 3})}, {.second_tolerance = 1e-3}),
             "");
-  EXPECT_EQ(gradcheck([](const auto& in) { return la::logdet(positive(in[0])); }, {leaf({3, 3})}), "");
+  EXPECT_EQ(gradcheck([](const auto& in) { return la::logdet(definite(in[0])); }, {leaf({3, 3})}), "");
 }
 
 TEST(LinalgGradients, Qr) {
@@ -390,14 +390,14 @@ TEST(LinalgGradients, Spectra) {
 
 TEST(LinalgGradients, TheHarnessSeesHalfAGradient) {
   Function half = [](const auto& in) {
-    AnyTensor l = la::cholesky(positive(in[0]));
+    AnyTensor l = la::cholesky(definite(in[0]));
     return l.detach() * 0.5 + l * 0.5;
   };
   EXPECT_NE(gradcheck(half, {leaf({3, 3})}, {.second = false}), "");
 }
 
 TEST(LinalgErrors, NameTheMatrix) {
-  AnyTensor a = positive(draw({2, 3, 3, 3})), singular = a.clone();
+  AnyTensor a = definite(draw({2, 3, 3, 3})), singular = a.clone();
   {
     NoGrad no_grad;
     AnyTensor one = singular.select(0, 1).select(0, 2);
