@@ -39,6 +39,10 @@ const KernelTable& table() {
     OFFERS(fill);
     OFFERS(sum);
     OFFERS(reduce);
+    OFFERS(matmul);
+    OFFERS(softmax);
+    OFFERS(softmax_backward);
+    OFFERS(update);
     OFFERS(arange);
     OFFERS(linspace);
     OFFERS(uniform);

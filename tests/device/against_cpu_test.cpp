@@ -208,3 +208,90 @@ GPU_TEST(Gpu, BroadcastGradientsAreSummedBack) {
   EXPECT_LT(distance(x.grad(), xc.grad()), 1e-14);
   EXPECT_LT(distance(b.grad(), bc.grad()), 1e-13);
 }
+
+GPU_TEST(Gpu, SoftmaxAlongAnyAxis) {
+  for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
+    for (const Shape& shape : {Shape{5, 7}, Shape{3, 1025}, Shape{2, 4000}, Shape{33, 3, 5}, Shape{}, Shape{0, 4}, Shape{300, 1}}) {
+      AnyTensor x = draw(shape, -5, 5, 1, t), y = x.to(kGpu), g = draw(shape, -1, 1, 2, t);
+      for (int d = 0; d < std::max(x.dim(), 1); ++d) {
+        EXPECT_LE(distance(softmax(y, d), softmax(x, d)), tolerance(t)) << name(t) << to_string(shape) << " along " << d;
+        EXPECT_LE(distance(log_softmax(y, d), log_softmax(x, d)), tolerance(t)) << name(t) << to_string(shape) << " along " << d;
+        for (auto* f : {+[](const AnyTensor&v, int axis) { return softmax(v, axis); },
+                        +[](const AnyTensor&v, int axis) { return log_softmax(v, axis); }}) {
+          AnyTensor a = x.clone().requires_grad_(), b = y.clone().requires_grad_();
+          f(a, d).backward(g), f(b, d).backward(g.to(kGpu));
+          EXPECT_LE(distance(b.grad(), a.grad()), 2 * tolerance(t)) << name(t) << to_string(shape) << " along " << d;
+        }
+      }
+    }
+  AnyTensor holes = Tensor<float>({{1, NAN, 2}, {HUGE_VALF, 1, 2}, {-HUGE_VALF, 1, 2}, {-HUGE_VALF, -HUGE_VALF, -HUGE_VALF}});
+  EXPECT_LT(distance(softmax(holes.to(kGpu), 1), softmax(holes, 1)), 1e-6);
+}
+
+GPU_TEST(Gpu, ProductsOfEveryLayout) {
+  for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int32, DType::int8}) {
+    auto pair = [&](const AnyTensor& a, const AnyTensor& b) {
+      EXPECT_LE(distance(matmul(on_gpu(a), on_gpu(b)), matmul(a, b)), 8 * tolerance(t))
+          << name(t) << to_string(a.shape()) << " x " << to_string(b.shape());
+    };
+    auto x = [&](const Shape& shape, uint64_t seed) { return is_float(t) ? draw(shape, -1, 1, seed, t) : sample(shape, t, seed); };
+    pair(x({5, 7}, 1), x({7, 3}, 2));
+    pair(x({65, 33}, 1), x({33, 130}, 2));
+    pair(x({33, 65}, 1).t(), x({130, 33}, 2).t());
+    pair(x({20, 40}, 1).slice(1, 0, 40, 2), x({20, 8}, 2));
+    pair(x({3, 1, 6, 9}, 1), x({4, 9, 5}, 2));
+    pair(x({6, 9}, 1).unsqueeze(0).expand({4, 6, 9}), x({4, 9, 5}, 2));
+    pair(x({9}, 1), x({9, 5}, 2));
+    pair(x({6, 9}, 1), x({9}, 2));
+    pair(x({4, 0}, 1), x({0, 3}, 2));
+    pair(x({0, 4}, 1), x({4, 3}, 2));
+  }
+  AnyTensor x = draw({40, 20}), w = draw({30, 20}, -1, 1, 2), b = draw({30}, -1, 1, 3);
+  std::vector<AnyTensor> here = {x.requires_grad_(), w.requires_grad_(), b.requires_grad_()}, there;
+  for (const AnyTensor& v : here) there.push_back(v.detach().to(kGpu).requires_grad_());
+  AnyTensor y = linear(here[0], here[1], here[2]), z = linear(there[0], there[1], there[2]), g = draw(y.shape(), -1, 1, 4);
+  EXPECT_LT(distance(z, y), 1e-13);
+  y.backward(g), z.backward(g.to(kGpu));
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(distance(there[i].grad(), here[i].grad()), 1e-13) << i;
+}
+
+GPU_TEST(Gpu, OptimizersStepAlike) {
+  auto train = [](Device device, auto make, DType t) {
+    std::vector<AnyTensor> parameters;
+    for (int i = 0; i < 30; ++i)
+      parameters.push_back(draw({int64_t(i % 5) * 1001, 3}, -1, 1, 50 + uint64_t(i), t).to(device).requires_grad_());
+    auto optimizer = make(parameters);
+    for (int step = 0; step < 3; ++step) {
+      for (size_t i = 0; i < parameters.size(); ++i)
+        parameters[i].set_grad(draw(parameters[i].shape(), -1, 1, 99 + uint64_t(step), t).to(device));
+      optimizer.step();
+    }
+    return parameters;
+  };
+  auto alike = [&](auto make) {
+    for (DType t : {DType::float32, DType::float64, DType::bfloat16}) {
+      auto here = train(kCPU, make, t), there = train(kGpu, make, t);
+      for (size_t i = 0; i < here.size(); ++i) EXPECT_LE(distance(there[i], here[i]), tolerance(t)) << name(t) << " " << i;
+    }
+  };
+  alike([](const auto& p) { return optim::SGD(p, {.lr = 0.1, .momentum = 0.9}); });
+  alike([](const auto& p) { return optim::AdamW(p, {.lr = 0.01}); });
+  alike([](const auto& p) { return optim::RMSprop(p, {.lr = 0.01}); });
+}
+
+GPU_TEST(Gpu, ANetworkTrains) {
+  manual_seed(1);
+  nn::Sequential net(nn::Linear(2, 16), nn::Tanh(), nn::Linear(16, 1));
+  net.to(kGpu);
+  optim::Adam optimizer(net.parameters(), {.lr = 0.05});
+  Tensor<float> x = Tensor<float>({{0, 0}, {0, 1}, {1, 0}, {1, 1}}).to(kGpu), y = Tensor<float>({{0}, {1}, {1}, {0}}).to(kGpu);
+  double loss = 1;
+  for (int i = 0; i < 300 && loss > 0.01; ++i) {
+    Tensor<float> error = mse_loss(net(x), y);
+    optimizer.zero_grad();
+    error.backward();
+    optimizer.step();
+    loss = error.item();
+  }
+  EXPECT_LT(loss, 0.01);
+}
