@@ -40,6 +40,7 @@
 #include "gradus/ops/index.h"
 #include "gradus/ops/interpolate.h"
 #include "gradus/ops/linalg.h"
+#include "gradus/ops/lp_pool.h"
 #include "gradus/ops/matmul.h"
 #include "gradus/ops/norm.h"
 #include "gradus/ops/pool.h"
@@ -55,4 +56,5 @@
 #include "gradus/ops/transfer.h"
 #include "gradus/ops/update.h"
 #include "gradus/ops/view.h"
+#include "gradus/ops/volume.h"
 #include "gradus/optim/optim.h"

@@ -50,4 +50,19 @@ ConvTranspose1d::ConvTranspose1d(const ConvTranspose1dOptions& o)
   begin("ConvTranspose1d", weight, bias, {o.in, share(o.out, o.groups), o.kernel}, o.in, o.out, o.groups, o.bias);
 }
 
+Conv3d::Conv3d(const Conv3dOptions& o)
+    : options_{.stride = o.stride, .padding = o.padding, .same = o.same, .dilation = o.dilation, .groups = o.groups} {
+  begin("Conv3d", weight, bias, {o.out, share(o.in, o.groups), o.kernel.depth, o.kernel.height, o.kernel.width}, o.in, o.out,
+        o.groups, o.bias);
+}
+ConvTranspose3d::ConvTranspose3d(const ConvTranspose3dOptions& o)
+    : options_{.stride = o.stride,
+               .padding = o.padding,
+               .output_padding = o.output_padding,
+               .groups = o.groups,
+               .dilation = o.dilation} {
+  begin("ConvTranspose3d", weight, bias, {o.in, share(o.out, o.groups), o.kernel.depth, o.kernel.height, o.kernel.width}, o.in,
+        o.out, o.groups, o.bias);
+}
+
 }  // namespace gradus::nn

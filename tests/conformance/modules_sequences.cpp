@@ -1,5 +1,6 @@
-// Recurrent networks, transformers, edges.
+// Recurrent networks, transformers, edges, volumes.
 #include "tests/conformance/modules.h"
+#include "tests/conformance/volumes.h"
 
 namespace conformance {
 namespace {
@@ -118,6 +119,60 @@ void add_transformers(Modules& all) {
       kLoose);
 }
 
+template <class M> void add_power_pool(Modules& all, const std::string& name, int axes) {
+  add<M>(all, name, [=](Arguments& c) {
+    Shape kernel = c.sizes(1, "kernel_size", axes, 1), stride = c.sizes(2, "stride", axes, 0);
+    const double p = c.d(0, "norm_type", 2);
+    const bool ceil = c.b(3, "ceil_mode", false);
+    if constexpr (std::is_same_v<M, nn::LPPool1d>)
+      return M({.p = p, .kernel = kernel[0], .stride = stride[0], .ceil_mode = ceil});
+    else if constexpr (std::is_same_v<M, nn::LPPool2d>)
+      return M({.p = p, .kernel = {kernel[0], kernel[1]}, .stride = {stride[0], stride[1]}, .ceil_mode = ceil});
+    else
+      return M(
+          {.p = p, .kernel = {kernel[0], kernel[1], kernel[2]}, .stride = {stride[0], stride[1], stride[2]}, .ceil_mode = ceil});
+  });
+}
+
+void add_volumes(Modules& all) {
+  add<nn::Conv3d>(
+      all, "nn.Conv3d",
+      [](Arguments& c) {
+        if (c.str(8, "padding_mode", "zeros") != "zeros") throw LeftOut("a padding that is not of zeros: Gradus pads with pad()");
+        return nn::Conv3d({.in = c.i(0, "in_channels"),
+                           .out = c.i(1, "out_channels"),
+                           .kernel = triple(c, 2, "kernel_size", 1),
+                           .stride = triple(c, 3, "stride", 1),
+                           .padding = triple(c, 4, "padding", 0),
+                           .dilation = triple(c, 5, "dilation", 1),
+                           .groups = c.i(6, "groups", 1),
+                           .bias = c.b(7, "bias", true)});
+      },
+      kLoose);
+  add<nn::ConvTranspose3d>(
+      all, "nn.ConvTranspose3d",
+      [](Arguments& c) {
+        return nn::ConvTranspose3d({.in = c.i(0, "in_channels"),
+                                    .out = c.i(1, "out_channels"),
+                                    .kernel = triple(c, 2, "kernel_size", 1),
+                                    .stride = triple(c, 3, "stride", 1),
+                                    .padding = triple(c, 4, "padding", 0),
+                                    .output_padding = triple(c, 5, "output_padding", 0),
+                                    .groups = c.i(6, "groups", 1),
+                                    .bias = c.b(7, "bias", true),
+                                    .dilation = triple(c, 8, "dilation", 1)});
+      },
+      kLoose);
+  add<nn::MaxPool3d>(all, "nn.MaxPool3d", [](Arguments& c) { return nn::MaxPool3d(max_pool3d_of(c, 0)); });
+  add<nn::AvgPool3d>(all, "nn.AvgPool3d", [](Arguments& c) { return nn::AvgPool3d(avg_pool3d_of(c, 0)); });
+  add<nn::AdaptiveAvgPool3d>(all, "nn.AdaptiveAvgPool3d",
+                             [](Arguments& c) { return nn::AdaptiveAvgPool3d(adaptive_volume(c, {})); });
+  add<nn::AdaptiveMaxPool3d>(all, "nn.AdaptiveMaxPool3d",
+                             [](Arguments& c) { return nn::AdaptiveMaxPool3d(adaptive_volume(c, {})); });
+  add_power_pool<nn::LPPool1d>(all, "nn.LPPool1d", 1), add_power_pool<nn::LPPool2d>(all, "nn.LPPool2d", 2);
+  add_power_pool<nn::LPPool3d>(all, "nn.LPPool3d", 3);
+}
+
 template <class M> void add_edge(Modules& all, const std::string& name, int axes) {
   add<M>(all, name, [=](Arguments& c) {
     std::vector<int64_t> amounts = c.sizes(0, "padding", 2 * axes, 0).vector();
@@ -133,6 +188,7 @@ template <class M> void add_edge(Modules& all, const std::string& name, int axes
 void add_sequences(Modules& all) {
   add_recurrent(all);
   add_transformers(all);
+  add_volumes(all);
   add_edge<nn::ZeroPad1d>(all, "nn.ZeroPad1d", 1), add_edge<nn::ZeroPad2d>(all, "nn.ZeroPad2d", 2);
   add_edge<nn::ZeroPad3d>(all, "nn.ZeroPad3d", 3), add_edge<nn::ConstantPad1d>(all, "nn.ConstantPad1d", 1);
   add_edge<nn::ConstantPad2d>(all, "nn.ConstantPad2d", 2), add_edge<nn::ConstantPad3d>(all, "nn.ConstantPad3d", 3);

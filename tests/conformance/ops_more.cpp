@@ -1,5 +1,6 @@
 // Bounds, statistics, norms of matrices, rearrangements, and names for what others do.
 #include "tests/conformance/ops.h"
+#include "tests/conformance/volumes.h"
 
 namespace conformance {
 namespace {
@@ -125,6 +126,40 @@ void add_rearrangements(Registry& ops) {
     ops.add(name, [size](Arguments& c) -> Outputs { return max_unpool2d(c[0], c.t(1), {size(c)[-2], size(c)[-1]}); });
 }
 
+void add_volumes(Registry& ops) {
+  ops.add("nn.functional.conv3d",
+          [](Arguments& c) -> Outputs {
+            Conv3dOptions o{
+                .stride = triple(c, 3, "stride", 1), .dilation = triple(c, 5, "dilation", 1), .groups = c.i(6, "groups", 1)};
+            if (c.at(4, "padding").kind == Value::text)
+              o.same = c.str(4, "padding", "") == "same";
+            else
+              o.padding = triple(c, 4, "padding", 0);
+            return conv3d(c[0], c.t(1), c.maybe(2, "bias"), o);
+          })
+      .loose();
+  OP("nn.functional.conv_transpose3d", conv_transpose3d(c[0], c.t(1), c.maybe(2, "bias"),
+                                                        {.stride = triple(c, 3, "stride", 1),
+                                                         .padding = triple(c, 4, "padding", 0),
+                                                         .output_padding = triple(c, 5, "output_padding", 0),
+                                                         .groups = c.i(6, "groups", 1),
+                                                         .dilation = triple(c, 7, "dilation", 1)}))
+      .loose();
+  OP("nn.functional.avg_pool3d", avg_pool3d(c[0], avg_pool3d_of(c, 1)));
+  ops.add("nn.functional.max_pool3d", [](Arguments& c) -> Outputs {
+    MaxPool3dOptions o = max_pool3d_of(c, 1);
+    if (!c.b(-1, "return_indices", false)) return max_pool3d(c[0], o);
+    auto [y, indices] = max_pool3d_with_indices(c[0], o);
+    return {y, indices};
+  });
+  OP("nn.functional.adaptive_avg_pool3d", adaptive_avg_pool3d(c[0], adaptive_volume(c, c[0])));
+  ops.add("nn.functional.adaptive_max_pool3d", [](Arguments& c) -> Outputs {
+    if (!c.b(2, "return_indices", false)) return adaptive_max_pool3d(c[0], adaptive_volume(c, c[0]));
+    auto [y, indices] = adaptive_max_pool3d_with_indices(c[0], adaptive_volume(c, c[0]));
+    return {y, indices};
+  });
+}
+
 }  // namespace
 
 void add_more(Registry& ops) {
@@ -133,6 +168,7 @@ void add_more(Registry& ops) {
   add_statistics(ops);
   add_matrix_norms(ops);
   add_rearrangements(ops);
+  add_volumes(ops);
 }
 
 }  // namespace conformance

@@ -1,7 +1,8 @@
-// Convolutions. Images are (N, C, H, W), rows (N, C, L); one without N is taken as one of a batch of one.
+// Convolutions. Images are (N, C, H, W), rows (N, C, L), volumes (N, C, D, H, W); one without N is taken as one of a batch of one.
 #pragma once
 #include "gradus/nn/layer.h"
 #include "gradus/ops/conv.h"
+#include "gradus/ops/volume.h"
 
 namespace gradus::nn {
 
@@ -23,6 +24,15 @@ struct Conv1dOptions {
   int64_t groups = 1;
   bool bias = true;
 };
+struct Conv3dOptions {
+  int64_t in, out;
+  Triple kernel;
+  Triple stride = 1, padding = 0;
+  bool same = false;  // as many zeros as keep the size, in place of padding
+  Triple dilation = 1;
+  int64_t groups = 1;
+  bool bias = true;
+};
 struct ConvTranspose2dOptions {
   int64_t in, out;
   Pair kernel;
@@ -38,6 +48,14 @@ struct ConvTranspose1dOptions {
   int64_t groups = 1;
   bool bias = true;
   int64_t dilation = 1;
+};
+struct ConvTranspose3dOptions {
+  int64_t in, out;
+  Triple kernel;
+  Triple stride = 1, padding = 0, output_padding = 0;
+  int64_t groups = 1;
+  bool bias = true;
+  Triple dilation = 1;
 };
 
 #define GRADUS_CONV(Name, function)                                                                         \
@@ -57,9 +75,11 @@ struct ConvTranspose1dOptions {
 ///   nn::Conv2d conv({.in = 1, .out = 32, .kernel = 3, .padding = 1});
 GRADUS_CONV(Conv2d, conv2d)
 GRADUS_CONV(Conv1d, conv1d)
+GRADUS_CONV(Conv3d, conv3d)
 /// weight is (in, out / groups, kernel height, kernel width).
 GRADUS_CONV(ConvTranspose2d, conv_transpose2d)
 GRADUS_CONV(ConvTranspose1d, conv_transpose1d)
+GRADUS_CONV(ConvTranspose3d, conv_transpose3d)
 #undef GRADUS_CONV
 
 }  // namespace gradus::nn
