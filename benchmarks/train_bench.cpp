@@ -24,7 +24,8 @@ struct Arguments {
 template <class T, class Net> Tensor<T> guess(Net& net, const Tensor<float>& x) { return net.forward(x.to<T>()); }
 template <class T, class Net> Tensor<T> guess(Net& net, const Tensor<int64_t>& ids) { return net.template forward<T>(ids); }
 
-template <class T, class Net, class Optimizer> double step(Net& net, Optimizer& optimizer, const auto& x, const Tensor<int64_t>& y) {
+template <class T, class Net, class Optimizer>
+double step(Net& net, Optimizer& optimizer, const auto& x, const Tensor<int64_t>& y) {
   Tensor<T> loss = cross_entropy(guess<T>(net, x), y);
   optimizer.zero_grad();
   loss.backward();

@@ -77,9 +77,23 @@ TEST(Matmul, LargeEnoughForSeveralBlocksAndThreads) {
     }
 }
 
+TEST(Matmul, FewRowsAndDepthsOfOne) {
+  const int64_t sizes[][3] = {{1, 600, 550}, {4, 300, 1024}, {3, 9001, 100}, {2, 1100, 1030}, {300, 1, 401}, {7, 1, 16}};
+  for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
+    for (auto [m, k, n] : sizes)
+      for (int layouts = 0; layouts < 9; ++layouts) {
+        AnyTensor a = in_layout(layouts / 3, {m, k}, 1, type), b = in_layout(layouts % 3, {k, n}, 2, type);
+        EXPECT_LT(distance(mm(a, b), naive(a, b)), tolerance(type, k))
+            << name(type) << " " << m << " " << k << " " << n << " " << layouts;
+        AnyTensor c = draw({m, n}, -1, 1, 3).to(type), sum = addmm(c, a, b, {.beta = 2, .alpha = 3});
+        EXPECT_LT(distance(sum, naive(a, b) * 3 + c.to(DType::float64) * 2), 5 * tolerance(type, k))
+            << name(type) << " " << m << " " << k;
+      }
+}
+
 TEST(Matmul, BitsDoNotDependOnTheRunOrTheNumberOfThreads) {
-  const int64_t sizes[][3] = {{200, 300, 170}, {10, 4000, 33}, {64, 2100, 33}, {128, 4000, 33},
-                              {1, 700, 900},   {900, 700, 1},  {300, 64, 400}};
+  const int64_t sizes[][3] = {{200, 300, 170}, {10, 4000, 33}, {64, 2100, 33}, {128, 4000, 33}, {1, 700, 900},
+                              {900, 700, 1},   {300, 64, 400}, {3, 9001, 100}, {300, 1, 401}};
   for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
     for (auto [m, k, n] : sizes)
       for (int layouts = 0; layouts < 9; ++layouts) {

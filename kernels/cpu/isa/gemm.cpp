@@ -131,7 +131,10 @@ GRADUS_FN void dots(int64_t depth, const T* a, int64_t a_row, const T* bt, int64
   int64_t k = 0;
   for (; k + L <= depth; k += L) {
     P bk[C];
-    for (int j = 0; j < C; ++j) bk[j] = load(bt + j * b_col + k);
+    for (int j = 0; j < C; ++j) {
+      bk[j] = load(bt + j * b_col + k);
+      if (R == 1) __builtin_prefetch(bt + (C + j) * b_col + k);  // nothing but reading limits: the next rows are on their way
+    }
     for (int i = 0; i < R; ++i) {
       P ai = load(a + i * a_row + k);
       for (int j = 0; j < C; ++j) sum[i][j] = sum[i][j] + ai * bk[j];
@@ -161,8 +164,7 @@ template <class T> void gemm_dots(const Product<T>& p) {
   const T* x = swap ? p.b : p.a;
   const T* y = swap ? p.a : p.b;
   int64_t x_row = swap ? p.b_col : p.a_row, y_row = swap ? p.a_row : p.b_col;
-  int64_t grain = ceil_div(kShare, few * p.k + 1);
-  parallel_for(many, ceil_div(grain, 4) * 4, [&](int64_t begin, int64_t end) {
+  parallel_for(many, few * many * p.k > kShare ? 4 : many, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < few; ++i) {
       int64_t j = begin;
       for (; j + 4 <= end; j += 4) {
@@ -179,50 +181,108 @@ template <class T> void gemm_dots(const Product<T>& p) {
   });
 }
 
-/// Few rows, B's rows adjacent: adds up scaled rows of B, four at a time, in a strip that stays in L1.
-template <class T> void gemm_rows(const Product<T>& p) {
+/// sum[j] += a row of a times columns [0, n) of b: scaled rows of b, four at a time.
+template <class T> void add_rows(const Product<T>& p, const T* a, const T* b, int64_t depth, int64_t n, accumulate_t<T>* sum) {
   using F = accumulate_t<T>;
   using P = Packet<T>;
   constexpr int L = kLanes<F>;
-  constexpr int64_t kStrip = 1024;
-  int64_t grain = ceil_div(ceil_div(kShare, p.m * p.k + 1), 64) * 64;
-  parallel_for(p.n, grain, [&](int64_t begin, int64_t end) {
-    alignas(64) F sum[kStrip];
-    for (int64_t strip = begin; strip < end; strip += kStrip) {
-      int64_t n = least(kStrip, end - strip), whole = n / L * L;
+  const int64_t whole = n / L * L;
+  int64_t k = 0;
+  for (; k + 4 <= depth; k += 4, a += 4 * p.a_col, b += 4 * p.b_row) {
+    F a0 = F(a[0]), a1 = F(a[p.a_col]), a2 = F(a[2 * p.a_col]), a3 = F(a[3 * p.a_col]);
+    int64_t j = 0;
+    for (; j < whole; j += L) {
+      P y = load(sum + j);
+      y = y + P(a0) * load(b + j);
+      y = y + P(a1) * load(b + p.b_row + j);
+      y = y + P(a2) * load(b + 2 * p.b_row + j);
+      y = y + P(a3) * load(b + 3 * p.b_row + j);
+      store(sum + j, y);
+    }
+    for (; j < n; ++j) {
+      F y = sum[j];
+      y = y + a0 * F(b[j]);
+      y = y + a1 * F(b[p.b_row + j]);
+      y = y + a2 * F(b[2 * p.b_row + j]);
+      y = y + a3 * F(b[3 * p.b_row + j]);
+      sum[j] = y;
+    }
+  }
+  for (; k < depth; ++k, a += p.a_col, b += p.b_row) {
+    F ak = F(*a);
+    int64_t j = 0;
+    for (; j < whole; j += L) store(sum + j, load(sum + j) + P(ak) * load(b + j));
+    for (; j < n; ++j) sum[j] = sum[j] + ak * F(b[j]);
+  }
+}
+
+/// Few rows, B's rows adjacent. Wide ones are shared by columns, in strips that stay in L1. In others a thread takes some of B's rows,
+/// the same that it has in its cache from other passes over B; what it sums up alone has bounds that no number of threads moves.
+template <class T> void gemm_rows(const Product<T>& p) {
+  using F = accumulate_t<T>;
+  constexpr int64_t kStrip = 1024, kPart = 64, kMostParts = 64;
+  const bool shared = p.m * p.n * p.k > kShare;
+  if (p.n > kStrip || p.k < 2 * kPart || !shared) {
+    parallel_for(p.n, shared ? 64 : p.n, [&](int64_t begin, int64_t end) {
+      alignas(64) F sum[kStrip];
+      for (int64_t strip = begin; strip < end; strip += kStrip) {
+        int64_t n = least(kStrip, end - strip);
+        for (int64_t i = 0; i < p.m; ++i) {
+          for (int64_t j = 0; j < n; ++j) sum[j] = 0;
+          add_rows(p, p.a + i * p.a_row, p.b + strip, p.k, n, sum);
+          for (int64_t j = 0; j < n; ++j) finish(p, i, strip + j, sum[j]);
+        }
+      }
+    });
+    return;
+  }
+  int64_t depth = ceil_div(p.k, kMostParts * 4) * 4;
+  if (depth < kPart) depth = kPart;
+  const int64_t parts = ceil_div(p.k, depth), width = ceil_div(p.n, kLanes<F>) * kLanes<F>;
+  Scratch scratch(parts * p.m * width * sizeof(F));
+  F* sums = scratch.as<F>();
+  parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
       for (int64_t i = 0; i < p.m; ++i) {
-        for (int64_t j = 0; j < n; ++j) sum[j] = 0;
-        int64_t k = 0;
-        const T* a = p.a + i * p.a_row;
-        for (; k + 4 <= p.k; k += 4) {
-          const T* b = p.b + k * p.b_row + strip;
-          F a0 = F(a[k * p.a_col]), a1 = F(a[(k + 1) * p.a_col]), a2 = F(a[(k + 2) * p.a_col]), a3 = F(a[(k + 3) * p.a_col]);
-          int64_t j = 0;
-          for (; j < whole; j += L) {
-            P y = load(sum + j);
-            y = y + P(a0) * load(b + j);
-            y = y + P(a1) * load(b + p.b_row + j);
-            y = y + P(a2) * load(b + 2 * p.b_row + j);
-            y = y + P(a3) * load(b + 3 * p.b_row + j);
-            store(sum + j, y);
-          }
-          for (; j < n; ++j) {
-            F y = sum[j];
-            y = y + a0 * F(b[j]);
-            y = y + a1 * F(b[p.b_row + j]);
-            y = y + a2 * F(b[2 * p.b_row + j]);
-            y = y + a3 * F(b[3 * p.b_row + j]);
-            sum[j] = y;
-          }
-        }
-        for (; k < p.k; ++k) {
-          const T* b = p.b + k * p.b_row + strip;
-          F ak = F(a[k * p.a_col]);
-          int64_t j = 0;
-          for (; j < whole; j += L) store(sum + j, load(sum + j) + P(ak) * load(b + j));
-          for (; j < n; ++j) sum[j] = sum[j] + ak * F(b[j]);
-        }
-        for (int64_t j = 0; j < n; ++j) finish(p, i, strip + j, sum[j]);
+        F* sum = sums + (part * p.m + i) * width;
+        for (int64_t j = 0; j < width; ++j) sum[j] = 0;
+        const int64_t k = part * depth;
+        add_rows(p, p.a + i * p.a_row + k * p.a_col, p.b + k * p.b_row, least(depth, p.k - k), p.n, sum);
+      }
+    }
+  });
+  for (int64_t i = 0; i < p.m; ++i) {
+    F* total = sums + i * width;
+    for (int64_t part = 1; part < parts; ++part) {
+      const F* sum = sums + (part * p.m + i) * width;
+      for (int64_t j = 0; j < width; ++j) total[j] += sum[j];
+    }
+    for (int64_t j = 0; j < p.n; ++j) finish(p, i, j, total[j]);
+  }
+}
+
+/// A depth of one: C is written once, and that is all the work.
+template <class T> void gemm_outer(const Product<T>& p) {
+  using F = accumulate_t<T>;
+  using P = Packet<T>;
+  constexpr int L = kLanes<F>;
+  constexpr int64_t kShareElements = 1 << 15;
+  parallel_for(p.m, p.m * p.n > kShareElements ? 1 : p.m, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const F scale = F(p.a[i * p.a_row]);
+      T* c = p.c + i * p.c_row;
+      int64_t j = 0;
+      for (; j + L <= p.n; j += L) {
+        P y = P(scale) * load(p.b + j) * P(p.alpha);
+        if (p.bias) y = y + load(p.bias + j);
+        if (p.add) y = y + load(c + j);
+        store(c + j, y);
+      }
+      for (; j < p.n; ++j) {
+        F y = scale * F(p.b[j]) * p.alpha;
+        if (p.bias) y += F(p.bias[j]);
+        if (p.add) y += F(c[j]);
+        c[j] = T(y);
       }
     }
   });
@@ -327,6 +387,7 @@ template <class T> void gemm(const Product<T>& given) {
   if (p.m == 1) p.a_row = p.a_col == 1 ? p.k : 1;
   if (p.n == 1) p.b_col = p.b_row == 1 ? p.k : 1;
   if (p.k == 1) p.a_col = 1, p.b_row = 1 == p.b_col ? p.n : 1;
+  if (p.k == 1 && p.b_col == 1 && p.n >= kLanes<accumulate_t<T>>) return gemm_outer(p);
   bool along = p.a_col == 1 && p.b_row == 1;
   if (along && p.k >= 8 && (p.m <= kSkinny || p.n <= kSkinny)) return gemm_dots(p);
   if (p.m <= kSkinny && p.b_col == 1 && p.n >= 2 * kLanes<accumulate_t<T>> && p.k >= 4) return gemm_rows(p);

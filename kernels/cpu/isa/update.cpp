@@ -1,5 +1,6 @@
-// Optimizers' steps. The parameters' elements, laid end to end, are cut into blocks that threads share; within a block a rule runs on
-// whole packets, and what is left over at a parameter's end goes through a padded buffer, so that the same code computes it.
+// Optimizers' steps. Each large parameter is cut as the product that made its gradient was, one part a thread, so that a thread finds
+// both in its own cache. A rule runs on whole packets, and what is left over at a part's end goes through a padded buffer, so that the
+// same code computes it.
 #include "kernels/update.h"
 
 #include "kernels/cpu/parallel.h"
@@ -11,7 +12,8 @@ namespace gradus::cpu {
 inline namespace GRADUS_ISA {
 namespace {
 
-constexpr int64_t kBlock = 4096;
+constexpr int64_t kWhole = 2048;  // elements a thread below which a parameter is one thread's work
+constexpr int64_t kCut = 64;      // parts begin at whole packets of any width
 
 // Rows as types: `adam_rule::step(p, g, states, rates)` on any kind of number.
 #define GRADUS_LIST(...) __VA_ARGS__
@@ -89,19 +91,21 @@ Part* part_of(const Update& u) {
   __builtin_unreachable();
 }
 
-int64_t blocks_of(const Update& u) { return (u.count + kBlock - 1) / kBlock; }
-
 }  // namespace
 
 void update(const Update* list, int64_t count) {
-  int64_t blocks = 0;
-  for (int64_t i = 0; i < count; ++i) blocks += blocks_of(list[i]);
-  parallel_for(blocks, kParallel / kBlock, [&](int64_t begin, int64_t end) {
-    int64_t first = 0;  // the number of the parameter's first block
-    for (const Update* u = list; first < end; first += blocks_of(*u++)) {
-      int64_t from = (begin > first ? begin - first : 0) * kBlock, to = (end - first) * kBlock;
-      if (to > u->count) to = u->count;
-      if (from < to) part_of (*u)(*u, from, to - from);
+  int64_t elements = 0;
+  for (int64_t i = 0; i < count; ++i) elements += list[i].count;
+  const int64_t threads = elements > kParallel ? threads_here() : 1;
+  parallel_for(threads, 1, [&](int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t) {
+      for (int64_t i = 0; i < count; ++i) {
+        const Update& u = list[i];
+        auto cut = [&](int64_t t) { return t == threads ? u.count : u.count * t / threads / kCut * kCut; };
+        const bool whole = u.count < kWhole * threads;
+        int64_t from = whole ? 0 : cut(t), to = whole ? (i % threads == t ? u.count : 0) : cut(t + 1);
+        if (from < to) part_of(u)(u, from, to - from);
+      }
     }
   });
 }
