@@ -70,7 +70,7 @@ def main():
         trainer = work / "trainer"
         flags = subprocess.run(["sed", "-n", "s/^Libs:.*-lgradus//p", "build/minimal/gradus.pc"], cwd=ROOT, check=True,
                                capture_output=True, text=True).stdout.split()
-        run("g++", "-std=c++20", "-O2", f"-I{ROOT / 'include'}", str(EXAMPLE), "-static", str(ROOT / "build/minimal/libgradus.a"),
+        run("g++", "-std=c++20", "-O2", f"-I{ROOT / 'include'}", str(EXAMPLE), "-static", "-Wl,--gc-sections", str(ROOT / "build/minimal/libgradus.a"),
             *flags, "-o", str(trainer))
         report("static_trainer", stripped_megabytes(work, trainer), "MB", 5)
     return 0 if passed else 1

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/parallel_throwing.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/strided.h"
 
@@ -242,7 +243,7 @@ void tiles(const Elementwise& c, const Work& work, const Tiles& t) {
   // Tiles follow each other along what is turned, where the next one's lines are neighbours of this one's.
   const int64_t tasks = plan.count / (height * width) * down * across;
   if (plan.count < kParallel) return part(0, tasks);
-  parallel_for(tasks, 1, part);
+  parallel_for_throwing(tasks, 1, part);
 }
 
 /// Whether the outputs are too large for the caches, and are not read by the call, since then they have been fetched already.

@@ -4,6 +4,7 @@
 #include "kernels/cpu/isa/stream.h"
 #include "kernels/cpu/isa/sweep.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/parallel_throwing.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/dispatch.h"
 
@@ -106,7 +107,7 @@ void columns_backward(T* dx, const T* g, const T* y, int64_t n, int64_t inner, W
 /// one(offset) for every row, or wide(offset, width) for every packet of columns.
 template <class T, class One, class Wide> void share(const Rows& r, One one, Wide wide) {
   if (r.inner == 1) {
-    parallel_for(r.outer, kParallel / (8 * r.n) + 1, [&](int64_t begin, int64_t end) {
+    parallel_for_throwing(r.outer, kParallel / (8 * r.n) + 1, [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o) one(o * r.n);
       _mm_sfence();
     });
