@@ -40,7 +40,8 @@ void run(const Options& options) {
 
   Net net;
   net.to(device);
-  optim::AdamW optimizer(net.parameters(), {.lr = 1e-3});
+  optim::AdamW optimizer(net.parameters(), {.lr = 2e-3});
+  optim::CosineAnnealingLR schedule(optimizer, {.T_max = options.epochs * int(train.size())});  // small steps at the end
   std::printf("%d images to learn from, %d to test with; %d parameters\n", int(train_images.size()), int(test_images.size()),
               int(net.num_parameters()));
 
@@ -54,6 +55,7 @@ void run(const Options& options) {
       optimizer.zero_grad();
       loss.backward();
       optimizer.step();
+      schedule.step();
       steps.set("loss", loss.item());
       if (++step == options.steps) break;
     }
