@@ -1,4 +1,4 @@
-// The rows of updates.def as types: `adam_rule::step(p, g, states, rates)`. The CPU has its own copy of these few macros in isa/update.cpp.
+// The rows of updates.def as types: `adam_rule::step(p, g, states, rates)` on any kind of number.
 #pragma once
 #include "kernels/functors.h"
 #include "kernels/update.h"

@@ -5,8 +5,8 @@
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
-#include "kernels/functors.h"
 #include "kernels/packet.h"
+#include "kernels/update_rules.h"
 
 namespace gradus::cpu {
 inline namespace GRADUS_ISA {
@@ -14,34 +14,6 @@ namespace {
 
 constexpr int64_t kWhole = 2048;  // elements a thread below which a parameter is one thread's work
 constexpr int64_t kCut = 64;      // parts begin at whole packets of any width
-
-// Rows as types: `adam_rule::step(p, g, states, rates)` on any kind of number.
-#define GRADUS_LIST(...) __VA_ARGS__
-#define GRADUS_COUNT(names)    \
-  [] {                         \
-    struct Named {             \
-      char GRADUS_LIST names;  \
-    };                         \
-    return int(sizeof(Named)); \
-  }()
-#define GRADUS_UPDATE_STATELESS(name, rates, ...)                                           \
-  struct name##_rule {                                                                      \
-    static constexpr int kStates = 0, kRates = GRADUS_COUNT(rates);                         \
-    template <class N> GRADUS_FN static void step(N& p, N g, N*, const N (&rate)[kRates]) { \
-      const auto& [GRADUS_LIST rates] = rate;                                               \
-      __VA_ARGS__;                                                                          \
-    }                                                                                       \
-  };
-#define GRADUS_UPDATE(name, states, rates, ...)                                                              \
-  struct name##_rule {                                                                                       \
-    static constexpr int kStates = GRADUS_COUNT(states), kRates = GRADUS_COUNT(rates);                       \
-    template <class N> GRADUS_FN static void step(N& p, N g, N (&state)[kStates], const N (&rate)[kRates]) { \
-      auto& [GRADUS_LIST states] = state;                                                                    \
-      const auto& [GRADUS_LIST rates] = rate;                                                                \
-      __VA_ARGS__;                                                                                           \
-    }                                                                                                        \
-  };
-#include "gradus/ops/updates.def"
 
 /// Elements begin .. begin + n of one parameter.
 template <class Rule, class T> void part(const Update& u, int64_t begin, int64_t n) {
