@@ -2,8 +2,7 @@
 //   train_bench CASE [--threads N] [--losses N [--dump FILE] [--double]]
 // CASE: mlp convnet resnet gpt. With --losses it prints the loss of each step, without dropout, in float or double from the same
 // weights and inputs, which --dump writes to a file (as float).
-#include <cmath>
-#include <cstring>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 

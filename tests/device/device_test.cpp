@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tests/check.h"
+#include "tests/device/train_xor.h"
 
 using namespace gradus;
 using namespace gradus::testing;
@@ -62,22 +63,7 @@ TEST(WithoutCuda, APreferenceFallsBackAndSaysSoOnce) {
 
 TEST(WithoutCuda, TheSameProgramTrainsOnTheCpu) {
   if (has_cuda()) GTEST_SKIP() << "there is a CUDA device";
-  manual_seed(1);
-  const Device device = device_or_cpu("cuda");
-  nn::Sequential net(nn::Linear(2, 16), nn::Tanh(), nn::Linear(16, 1));
-  net.to(device);
-  optim::Adam optimizer(net.parameters(), {.lr = 0.05});
-  Tensor<float> x = Tensor<float>({{0, 0}, {0, 1}, {1, 0}, {1, 1}}).to(device), y = Tensor<float>({{0}, {1}, {1}, {0}}).to(device);
-  double loss = 1;
-  for (int i = 0; i < 300 && loss > 0.01; ++i) {
-    Tensor<float> error = mse_loss(net(x), y);
-    optimizer.zero_grad();
-    error.backward();
-    optimizer.step();
-    loss = error.item();
-  }
-  synchronize(device);
-  EXPECT_LT(loss, 0.01);
+  EXPECT_LT(train_xor(device_or_cpu("cuda")), 0.01);
 }
 
 TEST(WithCuda, MemoryCopiesAndStreamsWork) {
