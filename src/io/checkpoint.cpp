@@ -21,17 +21,27 @@ nn::Module::Unmatched load(nn::Module& module, const std::string& path, const Lo
   }
 }
 
-void save(const optim::Optimizer& optimizer, const std::string& path, const Metadata& metadata) {
-  save_tensors(optimizer.state(), path, metadata);
-}
+namespace {
 
-void load(optim::Optimizer& optimizer, const std::string& path) {
+template <class S> void load_into(S& stateful, const std::string& path) {
   NamedTensors state = load_tensors(path);
   try {
-    optimizer.load_state(state);
+    stateful.load_state(state);
   } catch (const Error& e) {
     fail<IoError>(path, ": ", e.what());
   }
 }
+
+}  // namespace
+
+void save(const optim::Optimizer& optimizer, const std::string& path, const Metadata& metadata) {
+  save_tensors(optimizer.state(), path, metadata);
+}
+void load(optim::Optimizer& optimizer, const std::string& path) { load_into(optimizer, path); }
+
+void save(const optim::GradScaler& scaler, const std::string& path, const Metadata& metadata) {
+  save_tensors(scaler.state(), path, metadata);
+}
+void load(optim::GradScaler& scaler, const std::string& path) { load_into(scaler, path); }
 
 }  // namespace gradus

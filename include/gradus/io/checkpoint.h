@@ -2,6 +2,7 @@
 #pragma once
 #include "gradus/io/safetensors.h"
 #include "gradus/nn/module.h"
+#include "gradus/optim/grad_scaler.h"
 #include "gradus/optim/optimizer.h"
 
 namespace gradus {
@@ -20,5 +21,9 @@ nn::Module::Unmatched load(nn::Module& module, const std::string& path, const Lo
 void save(const optim::Optimizer& optimizer, const std::string& path, const Metadata& metadata = {});
 /// Throws IoError for a file that cannot be read or does not fit the optimizer, which then is unchanged.
 void load(optim::Optimizer& optimizer, const std::string& path);
+
+/// The same for the scale of training in half.
+void save(const optim::GradScaler& scaler, const std::string& path, const Metadata& metadata = {});
+void load(optim::GradScaler& scaler, const std::string& path);
 
 }  // namespace gradus

@@ -2,6 +2,7 @@
 #pragma once
 #include "gradus/optim/adam.h"
 #include "gradus/optim/clip.h"
+#include "gradus/optim/grad_scaler.h"
 #include "gradus/optim/more.h"
 #include "gradus/optim/rms.h"
 #include "gradus/optim/scaled.h"
