@@ -2,16 +2,22 @@
 
 #include <cmath>
 #include <limits>
+#include <sstream>
 
 #include "gradus/autograd/mode.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/optim/optimizer.h"
-#include "src/core/message.h"
 
 namespace gradus::optim {
 namespace {
+
+template <class E, class... Parts> [[noreturn]] void fail(const Parts&... parts) {
+  std::ostringstream text;
+  (text << ... << parts);
+  throw E(text.str());
+}
 
 void check(const GradScalerOptions& o, double scale) {
   auto refuse = [](const char* what, double value, const char* wanted) {
