@@ -33,6 +33,13 @@ void walk_twice() {
   y.backward();
   y.backward();
 }
+/// A folder with this test_batch.bin.
+std::string cifar(const std::string& folder, const std::string& bytes) {
+  const std::filesystem::path parent = std::filesystem::path(file_of("", "cifar")).parent_path() / ("cifar_" + folder);
+  std::filesystem::create_directories(parent);
+  std::ofstream(parent / "test_batch.bin", std::ios::binary) << bytes;
+  return parent;
+}
 std::string idx(std::initializer_list<int> bytes) {
   std::string text;
   for (int b : bytes) text += char(b);
@@ -110,6 +117,10 @@ TEST(WrongCalls, ImageFilesAndLoaders) {
   run_table({
       WRONG(IoError, data::Mnist("/nowhere", data::train), "/nowhere"),
       WRONG(IoError, data::Mnist(empty_folder, data::test), "t10k"),
+      WRONG(IoError, data::Cifar10("/nowhere", data::train), "Cifar10", "/nowhere/data_batch_1.bin", "cifar-10-binary.tar.gz"),
+      WRONG(IoError, data::Cifar10(cifar("cut", "cut off"), data::test), "test_batch.bin", "7 bytes", "3073"),
+      WRONG(IoError, data::Cifar10(cifar("none", ""), data::test), "test_batch.bin", "empty"),
+      WRONG(IoError, data::Cifar10(cifar("lying", std::string(3073, 'x')), data::test), "image 0", "class 120"),
       WRONG(IoError, data::read_idx(file_of("", "empty.idx")), "empty.idx"),
       WRONG(IoError, data::read_idx(file_of(idx({0, 0, 8}), "short.idx")), "short.idx"),
       WRONG(IoError, data::read_idx(file_of(idx({1, 2, 8, 1, 0, 0, 0, 1, 7}), "magic.idx")), "magic.idx"),
