@@ -8,6 +8,7 @@
 
 #include "gradus/core/error.h"
 #include "gradus/core/threads.h"
+#include "gradus/ops/transfer.h"
 
 namespace gradus::data::detail {
 
@@ -17,6 +18,7 @@ Schedule::Schedule(int64_t samples, const LoaderOptions& options) : options_(opt
   if (options.batch_size < 1) refuse("batch_size is " + std::to_string(options.batch_size) + "; at least 1 is needed");
   if (options.workers < 0) refuse("workers is " + std::to_string(options.workers) + "; 0 makes batches in the loop's own thread");
   if (options.prefetch < 1) refuse("prefetch is " + std::to_string(options.prefetch) + "; at least 1 is needed");
+  if (options.prefetch_to) Stream::current(*options.prefetch_to);  // throws where there is no such device
   if (!options_.seed) options_.seed = Generator::named("data").bits();
   batches_ = samples / options.batch_size;
   if (!options.drop_last && samples % options.batch_size) ++batches_;
@@ -34,11 +36,15 @@ std::vector<int64_t> Schedule::order(uint64_t epoch) const {
 
 // Workers take the numbers of batches in turn and put what they make into a ring of slots, which the loop empties in order. A worker
 // waits where its slot is still full, so never more than `slots` batches wait.
+//
+// Who makes a batch also begins its way to the device, in a stream that serves copies alone. The loop's stream waits for them there; the
+// program does not wait.
 struct Pass::State {
   struct Slot {
     bool full = false;
     std::shared_ptr<void> batch;
     std::exception_ptr error;
+    Event arrived;  // on the device
   };
 
   State(std::shared_ptr<const BatchMaker> maker, Schedule& schedule)
@@ -56,6 +62,8 @@ struct Pass::State {
     if (wanted > batches - taken) wanted = batches - taken;
     slots.resize(size_t(wanted) * size_t(schedule.options().prefetch));
     schedule.next_epoch = epoch + 1, schedule.next_batch = 0;
+    if (const auto& to = schedule.options().prefetch_to; to && to->type != DeviceType::cpu) copies.emplace(*to);
+    if (copies || schedule.options().pin_memory) pinned_for = copies ? copies->device() : best_device();
     try {
       for (int64_t i = 0; i < wanted; ++i) workers.emplace_back([this] { work(); });
     } catch (...) {  // the system has no thread left
@@ -75,9 +83,30 @@ struct Pass::State {
     workers.clear();
   }
 
-  std::shared_ptr<void> make(int64_t batch) const {
+  void make(int64_t batch, Slot& made) const {
     size_t begin = size_t(batch * batch_size), end = std::min(begin + size_t(batch_size), order.size());
-    return maker->make(std::span(order).subspan(begin, end - begin), seed, epoch);
+    made.batch = maker->make(std::span(order).subspan(begin, end - begin), seed, epoch);
+    if (pinned_for.type == DeviceType::cpu) return;
+    NoGrad no_grad;
+    for (AnyTensor* x : maker->tensors(made.batch.get())) {
+      if (!x->defined() || x->device() != kCPU) continue;
+      *x = gradus::pin_memory(*x, pinned_for);
+      if (!copies) continue;
+      StreamGuard guard(*copies);
+      *x = to_async(*x, pinned_for);
+    }
+    if (copies) made.arrived.record(*copies);
+  }
+
+  /// In the loop's thread: what it asks of the device from now on comes after the copies, and their memory is its own until then.
+  std::shared_ptr<void> hand_over(Slot& made) const {
+    if (copies) {
+      const Stream here = Stream::current(pinned_for);
+      made.arrived.hold(here);
+      for (AnyTensor* x : maker->tensors(made.batch.get()))
+        if (x->defined() && x->device() == pinned_for) record_use(*x, here);
+    }
+    return std::move(made.batch);
   }
 
   void work() {
@@ -90,7 +119,7 @@ struct Pass::State {
       lock.unlock();
       Slot made;
       try {
-        made.batch = make(batch);
+        make(batch, made);
       } catch (...) {
         made.error = std::current_exception();
       }
@@ -103,14 +132,14 @@ struct Pass::State {
 
   std::shared_ptr<void> next() {
     if (taken == batches) return nullptr;
+    Slot made;
     if (workers.empty()) {
       const int64_t batch = taken;
       taken = batches;  // if this one throws, there are no more
-      std::shared_ptr<void> made = make(batch);
+      make(batch, made);
       taken = batch + 1;
-      return made;
+      return hand_over(made);
     }
-    Slot made;
     {
       std::unique_lock lock(mutex);
       Slot& slot = slots[size_t(taken) % slots.size()];
@@ -121,13 +150,15 @@ struct Pass::State {
     }
     room.notify_all();
     if (made.error) std::rethrow_exception(made.error);
-    return made.batch;
+    return hand_over(made);
   }
 
   const std::shared_ptr<const BatchMaker> maker;
   const uint64_t seed, epoch;
   const int64_t batch_size, batches;
   const std::vector<int64_t> order;
+  std::optional<Stream> copies;  // where batches go to a device
+  Device pinned_for;             // the CPU: nothing is pinned
 
   std::mutex mutex;
   std::condition_variable room, ready;

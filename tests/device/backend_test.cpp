@@ -1,8 +1,11 @@
 // A device that is made up: host memory of its own, the CPU's kernels but for a few. What stands above a backend must work on it, which is
 // also how a third party's backend begins.
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "kernels/accelerator.h"
 #include "kernels/caching_allocator.h"
@@ -34,18 +37,31 @@ struct MadeUp final : Accelerator {
   CachingAllocator allocator{memory, "other"}, pinned{memory, "pinned"};
   std::vector<Copy> copies;
   std::vector<int> selected;
-  void* stream = nullptr;
+  static thread_local inline void* stream = nullptr;
+  std::mutex mutex;  // of what follows, which a loader's workers write
+  std::vector<std::string> log;
   char* streams = nullptr;
-  int pinned_uses = 0;
+  std::atomic<int> pinned_uses = 0;
+
+  void note(const char* what, void* stream) {
+    std::lock_guard lock(mutex);
+    log.push_back(std::string(what) + " " + std::to_string(reinterpret_cast<uintptr_t>(stream)));
+  }
 
   int count() override { return 2; }
   DeviceProperties properties(int) override { return {.name = "made up", .major = 7}; }
-  void select(int device) override { selected.push_back(device); }
+  void select(int device) override {
+    std::lock_guard lock(mutex);
+    selected.push_back(device);
+  }
   static Memory memory_of(CachingAllocator::Block* b) { return {b->data, b->bytes, b}; }
   static CachingAllocator::Block* block_of(void* b) { return static_cast<CachingAllocator::Block*>(b); }
   Memory allocate(int, size_t bytes) override { return memory_of(allocator.allocate(bytes, stream)); }
   void free(int, void* block) noexcept override { allocator.free(block_of(block)); }
-  void used_on(int, void* block, void* stream) override { allocator.used_on(block_of(block), stream); }
+  void used_on(int, void* block, void* stream) override {
+    note("used", stream);
+    allocator.used_on(block_of(block), stream);
+  }
   MemoryStats memory_stats(int) override { return allocator.stats(); }
   void reset_peak_memory(int) override { allocator.reset_peak(); }
   void empty_cache(int) override { allocator.empty_cache(); }
@@ -55,6 +71,8 @@ struct MadeUp final : Accelerator {
   void pinned_used_on(void*, int, void*) override { ++pinned_uses; }
   void copy(void* to, int to_device, const void* from, int from_device, size_t bytes, bool wait) override {
     std::memcpy(to, from, bytes);
+    if (!wait) note("copy", stream);
+    std::lock_guard lock(mutex);
     copies.push_back({to_device, from_device, wait});
   }
   void* new_stream(int) override { return ++streams; }
@@ -62,7 +80,9 @@ struct MadeUp final : Accelerator {
   void set_current_stream(int, void* s) override { stream = s; }
   void* new_event(int) override { return new double(0); }
   void free_event(int, void* e) noexcept override { delete static_cast<double*>(e); }
-  void record(void* e, int, void*) override {
+  void hold(void*, int, void* stream) override { note("hold", stream); }
+  void record(void* e, int, void* stream) override {
+    note("record", stream);
     *static_cast<double*>(e) =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
@@ -83,7 +103,7 @@ const Device kOther(DeviceType::other);
 
 struct Backend : ::testing::Test {
   MadeUp& device = made_up();
-  void SetUp() override { device.copies.clear(), device.selected.clear(); }
+  void SetUp() override { device.copies.clear(), device.selected.clear(), device.log.clear(); }
 };
 
 }  // namespace
@@ -212,4 +232,70 @@ TEST(Stream, OnTheCpuEverythingIsDone) {
   made_up();
   elsewhere.record(Stream::current(kOther));
   message_of<ValueError>([&] { elsewhere.milliseconds_since(begin); });
+}
+
+TEST_F(Backend, LoadersBringBatchesThere) {
+  Tensor<float> x(draw({10, 3}, -1, 1, 1, DType::float32));
+  auto batches = [&](const data::LoaderOptions& options) {
+    data::DataLoader loader(data::TensorDataset(x, arange(10)), options);
+    std::vector<std::vector<float>> rows;
+    for (auto& [x, y] : loader) {
+      EXPECT_EQ(x.device(), options.prefetch_to.value_or(kCPU));
+      EXPECT_EQ(y.device(), x.device());
+      rows.push_back(x.vector());
+    }
+    return rows;
+  };
+  const auto here = batches({.batch_size = 4, .shuffle = true, .seed = 3});
+  for (int workers : {0, 1, 2}) {
+    EXPECT_EQ(batches({.batch_size = 4, .shuffle = true, .workers = workers, .pin_memory = true, .prefetch_to = kCPU, .seed = 3}),
+              here);
+    device.log.clear();
+    EXPECT_EQ(batches({.batch_size = 4, .shuffle = true, .workers = workers, .prefetch_to = kOther, .seed = 3}), here);
+    // Of each of three batches: two copies and an event in a stream of their own, for which the loop's stream waits; then both tensors
+    // are said to be used there.
+    const void* side = device.streams;
+    const std::string number = std::to_string(reinterpret_cast<uintptr_t>(side));
+    auto count = [&](const std::string& what) { return std::count(device.log.begin(), device.log.end(), what); };
+    EXPECT_EQ(count("copy " + number), 6);
+    EXPECT_EQ(count("record " + number), 3);
+    EXPECT_EQ(count("hold 0"), 3);
+    EXPECT_EQ(count("used 0"), 6);
+    EXPECT_EQ(MadeUp::stream, nullptr) << "the loop's own stream is as it was";
+    if (workers == 0) {
+      const std::string c = "copy " + number;
+      EXPECT_EQ(std::vector(device.log.begin(), device.log.begin() + 6),
+                (std::vector<std::string>{c, c, "record " + number, "hold 0", "used 0", "used 0"}));
+    }
+  }
+}
+
+TEST_F(Backend, LoadersMoveTensorsWhereverTheyStand) {
+  struct Indices {
+    int64_t size() const { return 4; }
+    int64_t get(int64_t i) const { return i; }
+  };
+  using Nested =
+      std::tuple<std::vector<Tensor<float>>, std::pair<Tensor<int64_t>, std::string>, std::vector<std::pair<Tensor<float>, int>>>;
+  auto collate = [](std::vector<int64_t> i) -> Nested {
+    return {{ones<float>({2}), Tensor<float>()}, {arange(int64_t(i.size())), "name"}, {{zeros<float>({1}), 7}}};
+  };
+  data::DataLoader loader(Indices{}, {.batch_size = 2, .prefetch_to = kOther}, collate);
+  for (auto& [list, pair, pairs] : loader) {
+    EXPECT_EQ(list[0].device(), kOther);
+    EXPECT_FALSE(list[1].defined());
+    EXPECT_EQ(pair.first.device(), kOther);
+    EXPECT_EQ(pair.second, "name");
+    EXPECT_EQ(pairs[0].first.device(), kOther);
+  }
+  auto batch_is_of_numbers = [](std::vector<int64_t> i) { return i; };
+  data::DataLoader numbers(Indices{}, {.batch_size = 2, .prefetch_to = kOther}, batch_is_of_numbers);
+  for (auto& batch : numbers) EXPECT_EQ(batch.size(), 2u);
+}
+
+TEST_F(Backend, LoadersRefuseADeviceThatIsNotThere) {
+  auto made = [](Device device) {
+    data::DataLoader loader(data::TensorDataset(ones<float>({4})), {.batch_size = 2, .prefetch_to = device});
+  };
+  EXPECT_NE(message_of<DeviceError>([&] { made(Device(DeviceType::other, 7)); }).find("other:7"), std::string::npos);
 }

@@ -12,10 +12,12 @@ namespace gradus::data {
 
 struct LoaderOptions {
   int64_t batch_size = 1;
-  bool shuffle = false;    // another order in every epoch
-  int workers = 0;         // threads that make batches ahead; 0: each is made when it is asked for
-  int prefetch = 2;        // batches that each worker may be ahead
-  bool drop_last = false;  // leave out a last batch that is smaller
+  bool shuffle = false;                    // another order in every epoch
+  int workers = 0;                         // threads that make batches ahead; 0: each is made when it is asked for
+  int prefetch = 2;                        // batches that each worker may be ahead
+  bool drop_last = false;                  // leave out a last batch that is smaller
+  bool pin_memory = false;                 // batches lie in memory that a GPU reads while the program goes on (to_async)
+  std::optional<Device> prefetch_to = {};  // batches are on this device when the loop gets them; copying overlaps with its work
   std::optional<uint64_t> seed =
       {};  // of order and augmentations; else drawn from the generator named "data" when the loader is made
 };
@@ -26,6 +28,8 @@ namespace detail {
 struct BatchMaker {
   virtual ~BatchMaker() = default;
   virtual std::shared_ptr<void> make(std::span<const int64_t> indices, uint64_t seed, uint64_t epoch) const = 0;
+  /// The tensors of a batch, wherever they stand in it.
+  virtual std::vector<AnyTensor*> tensors(void* batch) const = 0;
 };
 
 /// Which batches there are: what a loader knows apart from the type of its dataset.
@@ -79,6 +83,17 @@ auto make_batch(const D& dataset, const C& collate, std::span<const int64_t> ind
   }
 }
 
+template <class B> void collect_tensors(B& batch, std::vector<AnyTensor*>& list) {
+  if constexpr (is_tensor<B>)
+    list.push_back(&batch);
+  else if constexpr (TupleLike<B>)
+    std::apply([&](auto&... members) { (collect_tensors(members, list), ...); }, batch);
+  else if constexpr (
+      requires { batch.begin()->begin(); } || requires { requires is_tensor<typename B::value_type>; } ||
+      requires { requires TupleLike<typename B::value_type>; })
+    for (auto& element : batch) collect_tensors(element, list);
+}
+
 template <Dataset D, class C> struct MakerOf final : BatchMaker {
   MakerOf(D&& d, C&& c) : dataset(std::move(d)), collate(std::move(c)) {}
   D dataset;
@@ -87,6 +102,11 @@ template <Dataset D, class C> struct MakerOf final : BatchMaker {
   using Batch = decltype(make_batch(std::declval<const D&>(), std::declval<const C&>(), {}, 0, 0));
   std::shared_ptr<void> make(std::span<const int64_t> indices, uint64_t seed, uint64_t epoch) const override {
     return std::make_shared<Batch>(make_batch(dataset, collate, indices, seed, epoch));
+  }
+  std::vector<AnyTensor*> tensors(void* batch) const override {
+    std::vector<AnyTensor*> list;
+    collect_tensors(*static_cast<Batch*>(batch), list);
+    return list;
   }
 };
 
@@ -98,7 +118,8 @@ template <Dataset D, class C> struct MakerOf final : BatchMaker {
 /// Each loop is one epoch. Order, samples and batches depend on the seed and the epoch's number alone, not on the number of
 /// workers. What the dataset throws reaches the loop. A loop may be left early; its workers then stop. Several loops over one
 /// loader may run at once, but only one thread may begin them. The default collate stacks samples; another one is a function of
-/// std::vector<sample>. Throws ValueError for options that make no sense.
+/// std::vector<sample>. With pin_memory or prefetch_to, the tensors in a batch that is a tensor, pair, tuple or vector of such are
+/// moved there; on the CPU nothing changes. Throws ValueError for options that make no sense, DeviceError for a device that is not there.
 template <Dataset D, class C = Collate> class DataLoader {
   using Maker = detail::MakerOf<D, C>;
 
