@@ -28,5 +28,11 @@ struct Philox {
 GRADUS_HD inline float uniform_float(uint32_t word) { return float(word >> 8) * 0x1p-24f; }
 /// [0, 1) with 53 bits.
 GRADUS_HD inline double uniform_double(uint32_t high, uint32_t low) { return double((uint64_t(high) << 32 | low) >> 11) * 0x1p-53; }
+/// The bound for probability p in [0, 1]: a uniform number of 24 bits is below p where its bits are below this.
+GRADUS_HD static inline uint32_t drop_bound(double p) {  // static: each instruction set has its own
+  double scaled = p * 0x1p24;
+  uint32_t whole = uint32_t(scaled);
+  return whole < scaled ? whole + 1 : whole;
+}
 
 }  // namespace gradus

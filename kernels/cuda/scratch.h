@@ -19,4 +19,7 @@ class Scratch {
   Accelerator::Memory memory_;
 };
 
+/// Waits for the kernels launched before, and brings what they have written to the host.
+inline void to_host(void* to, const void* from, size_t bytes) { accelerator().copy(to, -1, from, selected_device(), bytes, true); }
+
 }  // namespace gradus::cuda

@@ -1,12 +1,10 @@
 // Softmax and log-softmax along any axis of a dense tensor, which in memory is (outer, n, inner). Where inner is 1 a row is taken by a warp or
 // a block, else each thread takes a column and neighbours read side by side.
-#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/row.cuh"
 #include "kernels/dispatch.h"
 
 namespace gradus::cuda {
 namespace {
-
-constexpr int64_t kShort = 1024;  // up to here a warp takes a row
 
 struct Rows {
   int64_t outer, n, inner;
@@ -17,32 +15,11 @@ Rows rows_of(const Array& y, int axis) {
   return {y.count / (n * inner), n, inner};
 }
 
-struct Larger {
-  template <class A> __device__ A operator()(A a, A b) const { return a < b ? b : a; }
-};
-struct Plus {
-  template <class A> __device__ A operator()(A a, A b) const { return a + b; }
-};
-/// All of a team's values put together, known to each of its threads. A team is a warp, or the whole block.
-template <class F, class A> __device__ A of_team(A v, int team, F f) {
-  __shared__ A of_warp[kThreads / 32];
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) v = f(v, __shfl_xor_sync(0xffffffffu, v, distance));
-  if (team == 32) return v;
-  __syncthreads();  // a value from before has been read by all
-  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = v;
-  __syncthreads();
-  v = of_warp[0];
-#pragma unroll
-  for (int w = 1; w < int(kThreads / 32); ++w) v = f(v, of_warp[w]);
-  return v;
-}
-
 template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     softmax_rows(T* y, const T* x, int64_t outer, int64_t n, int team) {
   using A = accumulate_t<T>;
-  const int lane = threadIdx.x % team;
-  const int64_t row = int64_t(blockIdx.x) * (kThreads / team) + threadIdx.x / team;
+  const int lane = lane_of_team(team);
+  const int64_t row = row_of_team(team);
   const int64_t end = row < outer ? n : 0;  // the others go along: all threads meet in of_team
   x += row * n, y += row * n;
   A top = -A(INFINITY);
@@ -77,8 +54,8 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
 template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     backward_rows(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int team) {
   using A = accumulate_t<T>;
-  const int lane = threadIdx.x % team;
-  const int64_t row = int64_t(blockIdx.x) * (kThreads / team) + threadIdx.x / team;
+  const int lane = lane_of_team(team);
+  const int64_t row = row_of_team(team);
   const int64_t end = row < outer ? n : 0;
   dx += row * n, g += row * n, y += row * n;
   A total = 0;
@@ -104,26 +81,17 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Threads of a team, and blocks for all rows.
-struct Teams {
-  int team;
-  unsigned blocks;
-};
-Teams teams_of(const Rows& r) {
-  const int team = r.n <= kShort ? 32 : int(kThreads);
-  return {team, unsigned((r.outer * team + kThreads - 1) / kThreads)};
-}
 unsigned column_blocks(const Rows& r) { return unsigned((r.outer * r.inner + kThreads - 1) / kThreads); }
 
 template <class T, bool kLog> void forward(const Array& y, const Array& x, const Rows& r) {
-  const Teams t = teams_of(r);
+  const Teams t(r.outer, r.n);
   if (r.inner == 1)
     softmax_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer, r.n, t.team);
   else
     softmax_columns<T, kLog><<<column_blocks(r), kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer * r.inner, r.n, r.inner);
 }
 template <class T, bool kLog> void backward(const Array& dx, const Array& g, const Array& y, const Rows& r) {
-  const Teams t = teams_of(r);
+  const Teams t(r.outer, r.n);
   if (r.inner == 1)
     backward_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(dx.as<T>(), g.as<T>(), y.as<T>(), r.outer, r.n, t.team);
   else

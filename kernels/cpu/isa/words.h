@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/packet.h"
+#include "kernels/philox.h"
 
 namespace gradus::cpu {
 inline namespace GRADUS_ISA {
@@ -35,12 +36,6 @@ inline void fill_words(Words& words, uint64_t seed, uint64_t first) {
 template <class A> GRADUS_FN void keep_or_drop(A* to, const Words& words, uint32_t bound, A scale) {
   for (int b = 0; b < kBlocks; ++b)
     for (int k = 0; k < 4; ++k) to[4 * b + k] = words.at[k][b] >> 8 >= bound ? scale : A(0);
-}
-/// The bound for probability p in [0, 1]: a uniform number of 24 bits is below p where its bits are below this.
-GRADUS_FN uint32_t drop_bound(double p) {
-  double scaled = p * 0x1p24;
-  uint32_t whole = uint32_t(scaled);
-  return whole < scaled ? whole + 1 : whole;
 }
 
 }  // namespace GRADUS_ISA

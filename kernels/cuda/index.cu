@@ -1,0 +1,124 @@
+// Offsets of indices, and blocks placed by them: what indexing with tensors comes down to; and triangles.
+#include "kernels/cuda/places.cuh"
+#include "kernels/cuda/sorted.h"
+#include "kernels/dispatch.h"
+#include "kernels/params.h"
+
+namespace gradus::cuda {
+namespace {
+
+struct Locate {
+  int64_t* offsets;  // may be absent
+  const int64_t* index;
+  unsigned long long* found;  // becomes count - (the place of the first index outside), and begins as 0
+  int64_t least, size, stride;
+  bool begins;
+  Places<2> places;  // row-major; in index
+  __device__ void operator()(int64_t i) const {
+    int64_t at[2];
+    places.locate(i, at);
+    const int64_t v = index[at[1]];
+    if (v < least || v >= size) {
+      atomicMax(found, (unsigned long long)(places.count - at[0]));
+      return;
+    }
+    if (!offsets) return;
+    const int64_t offset = (v < 0 ? v + size : v) * stride;
+    offsets[at[0]] = begins ? offset : offsets[at[0]] + offset;
+  }
+};
+
+struct OffsetKeys {
+  uint64_t* keys;
+  int64_t* places;
+  const int64_t* offsets;
+  __device__ void operator()(int64_t i) const {
+    keys[i] = uint64_t(offsets[i]) ^ uint64_t(1) << 63, places[i] = i;
+  }  // negative ones first
+};
+/// An element of a block a thread. Of the blocks that go to one place, the first puts them all there in their order.
+template <class T> struct PutBlock {
+  T* y;
+  const T* values;
+  const uint64_t* keys;
+  const int64_t* order;
+  int64_t n, step;
+  bool accumulate;
+  Places<2> block;  // in values, in y
+  __device__ void operator()(int64_t i) const {
+    const int64_t first = i / block.count;
+    const uint64_t key = keys[first];
+    if (first > 0 && keys[first - 1] == key) return;
+    int64_t at[2];
+    block.locate(i - first * block.count, at);
+    T& to = y[at[1] + int64_t(key ^ uint64_t(1) << 63)];
+    T v = to;
+    for (int64_t k = first; k < n && keys[k] == key; ++k) {
+      const T value = values[at[0] + order[k] * step];
+      v = accumulate ? narrow<T>(accumulate_t<T>(widen(v) + widen(value))) : value;
+    }
+    to = v;
+  }
+};
+
+template <class T> struct Triangle {
+  T* y;
+  const T* x;
+  int64_t rows, columns, diagonal;
+  bool upper;
+  Places<1> places;  // in x
+  __device__ void operator()(int64_t i) const {
+    int64_t at[1];
+    places.locate(i, at);
+    const int64_t column = i % columns, row = i / columns % rows;
+    y[i] = (upper ? column >= row + diagonal : column <= row + diagonal) ? x[at[0]] : T(0);
+  }
+};
+
+}  // namespace
+
+void locate(const Array& offsets, const Array& index, int64_t size, int64_t stride, IndexRange range, bool begins, int64_t* bad) {
+  const Array& over = offsets ? offsets : index;
+  int64_t row_major[kMaxRank], step = 1;
+  for (int d = over.rank - 1; d >= 0; --d) row_major[d] = step, step *= over.shape[d];
+  const View views[] = {{over.rank, over.shape, row_major}, {index.rank, index.shape, index.stride}};
+  Plan plan;
+  plan.set(over.rank, over.shape, views, 2);
+  *bad = -1;
+  if (plan.count == 0) return;
+  Scratch found(sizeof(int64_t));
+  check("index", cudaMemsetAsync(found.as<void>(), 0, sizeof(int64_t), stream()));
+  launch_each("index", plan.count, {&index},
+              Locate{offsets.as<int64_t>(), index.as<int64_t>(), found.as<unsigned long long>(),
+                     range == IndexRange::both_ways ? -size : 0, size, stride, begins, Places<2>(plan)});
+  int64_t here = 0;
+  to_host(&here, found.as<void>(), sizeof here);
+  if (here) *bad = plan.count - here;
+}
+
+void put_blocks(const Array& y, const Array& offsets, const Array& values, bool accumulate) {
+  const View views[] = {{y.rank, y.shape, values.stride + 1}, {y.rank, y.shape, y.stride}};
+  Plan plan;
+  plan.set(y.rank, y.shape, views, 2);
+  const int64_t n = values.size(0);
+  if (plan.count == 0 || n == 0) return;
+  Sorted sorted(n);
+  launch_each("index_put", n, {&values, &offsets}, OffsetKeys{sorted.keys(), sorted.places(), offsets.as<int64_t>()});
+  sorted.sort("index_put", 64);
+  auto put = [&]<class T>() {
+    launch_each(
+        "index_put", n * plan.count, {&values, &offsets},
+        PutBlock<T>{y.as<T>(), values.as<T>(), sorted.keys(), sorted.places(), n, values.step(0), accumulate, Places<2>(plan)});
+  };
+  accumulate ? dispatch_all("index_put", y.dtype, put) : dispatch_size(y.dtype, put);
+}
+
+void triangle(const Array& y, const Array& x, int64_t diagonal, bool upper) {
+  dispatch_size(y.dtype, [&]<class T>() {
+    launch_each("triangle", y.count, {&x},
+                Triangle<T>{y.as<T>(), x.as<T>(), y.count ? x.size(-2) : 1, y.count ? x.size(-1) : 1, diagonal, upper,
+                            Places<1>(y.rank, y.shape, {x.stride})});
+  });
+}
+
+}  // namespace gradus::cuda

@@ -1,0 +1,88 @@
+// Rows of numbers: loads and stores of 16 bytes wherever addresses allow it, and teams of threads that share a row.
+#pragma once
+#include "kernels/cuda/elementwise.cuh"
+
+namespace gradus::cuda {
+
+template <class T> constexpr int kItemsOf = int(16 / sizeof(T));
+
+/// n neighbouring elements, 16 bytes at a time where they lie so. Neighbouring threads agree on that, so they do not diverge.
+template <int n, class T> __device__ __forceinline__ void load_items(T (&to)[n], const T* from) {
+  constexpr int kChunk = n < kItemsOf<T> ? n : kItemsOf<T>;
+  if (kChunk > 1 && reinterpret_cast<uintptr_t>(from) % sizeof(Pack<T, kChunk>) == 0) {
+#pragma unroll
+    for (int i = 0; i < n; i += kChunk) {
+      const Pack<T, kChunk> pack = *reinterpret_cast<const Pack<T, kChunk>*>(from + i);
+#pragma unroll
+      for (int j = 0; j < kChunk; ++j) to[i + j] = pack.item[j];
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
+template <int n, class T> __device__ __forceinline__ void store_items(T* to, const T (&from)[n]) {
+  constexpr int kChunk = n < kItemsOf<T> ? n : kItemsOf<T>;
+  if (kChunk > 1 && reinterpret_cast<uintptr_t>(to) % sizeof(Pack<T, kChunk>) == 0) {
+#pragma unroll
+    for (int i = 0; i < n; i += kChunk) {
+      Pack<T, kChunk> pack;
+#pragma unroll
+      for (int j = 0; j < kChunk; ++j) pack.item[j] = from[i + j];
+      *reinterpret_cast<Pack<T, kChunk>*>(to + i) = pack;
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
+
+/// Calls f(i, count) for the elements of a row that thread `lane` of `team` takes: count, a constant, of them from i on. Where the row
+/// begins between two packs, the first few and the last few are taken one by one.
+template <class T, class F> __device__ __forceinline__ void for_row(const T* row, int64_t n, int lane, int team, F f) {
+  constexpr int kItems = kItemsOf<T>;
+  const int before = int(-(reinterpret_cast<uintptr_t>(row) / sizeof(T)) % kItems);
+  const int64_t head = before < n ? before : n, packs = (n - head) / kItems;
+  if (lane < head) f(int64_t(lane), std::integral_constant<int, 1>());
+  for (int64_t i = lane; i < packs; i += team) f(head + i * kItems, std::integral_constant<int, kItems>());
+  for (int64_t i = head + packs * kItems + lane; i < n; i += team) f(i, std::integral_constant<int, 1>());
+}
+
+struct Larger {
+  template <class A> __device__ A operator()(A a, A b) const { return a < b ? b : a; }
+};
+struct Plus {
+  template <class A> __device__ A operator()(A a, A b) const { return a + b; }
+};
+
+__device__ __forceinline__ float across(float v, int distance) { return __shfl_xor_sync(0xffffffffu, v, distance); }
+__device__ __forceinline__ double across(double v, int distance) { return __shfl_xor_sync(0xffffffffu, v, distance); }
+
+/// All of a team's values put together in a fixed order, known to each of its threads. A team is a warp, or the whole block; all of its
+/// threads come here. A value of several numbers brings an `across` of its own.
+template <class F, class A> __device__ A of_team(A v, int team, F f) {
+  __shared__ A of_warp[kThreads / 32];
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) v = f(v, across(v, distance));
+  if (team == 32) return v;
+  __syncthreads();  // a value from before has been read by all
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = v;
+  __syncthreads();
+  v = of_warp[0];
+#pragma unroll
+  for (int w = 1; w < int(kThreads / 32); ++w) v = f(v, of_warp[w]);
+  return v;
+}
+
+/// Who takes the rows of n numbers: threads of a team, and blocks for all rows.
+struct Teams {
+  int team;
+  unsigned blocks;
+  Teams(int64_t rows, int64_t n)
+      : team(n <= 1024 ? 32 : int(kThreads)), blocks(unsigned((rows * team + kThreads - 1) / kThreads)) {}
+};
+/// The row and the place in the team of this thread.
+__device__ __forceinline__ int64_t row_of_team(int team) { return int64_t(blockIdx.x) * (kThreads / team) + threadIdx.x / team; }
+__device__ __forceinline__ int lane_of_team(int team) { return threadIdx.x % team; }
+
+}  // namespace gradus::cuda

@@ -1,0 +1,20 @@
+// The one file that compiles CUB's radix sort: 64-bit keys serve every dtype.
+#include <cub/device/device_radix_sort.cuh>
+
+#include "kernels/cuda/sorted.h"
+
+namespace gradus::cuda {
+
+void Sorted::sort(const char* op, int bits) {
+  if (n_ < 2) return;
+  cub::DoubleBuffer<uint64_t> keys(keys_[now_], keys_[1 - now_]);
+  cub::DoubleBuffer<int64_t> places(places_[now_], places_[1 - now_]);
+  size_t bytes = 0;
+  check(op, cub::DeviceRadixSort::SortPairs(nullptr, bytes, keys, places, n_, 0, bits, stream()));
+  Scratch work(bytes);
+  check(op, cub::DeviceRadixSort::SortPairs(work.as<void>(), bytes, keys, places, n_, 0, bits, stream()));
+  // Keys and places move together: both buffers are exchanged as often.
+  if (keys.Current() != keys_[now_]) now_ = 1 - now_;
+}
+
+}  // namespace gradus::cuda

@@ -1,0 +1,188 @@
+// What a GPU computes against what the CPU does, for the ops that networks are made of. Each is skipped where there is no GPU.
+#include "tests/device/on_gpu.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+/// The largest distance of outputs and gradients of f, on the GPU and on the CPU, for inputs that may be undefined; inputs of floats
+/// get gradients. The cotangents are drawn.
+double apart(const Function& f, const std::vector<AnyTensor>& inputs) {
+  auto run = [&](Device device) {
+    std::vector<AnyTensor> here, wanted, out;
+    for (const AnyTensor& x : inputs) {
+      here.push_back(x ? device == kCPU ? x.detach() : on_gpu(x.detach()) : AnyTensor());
+      if (x && is_float(x.dtype())) wanted.push_back(here.back().requires_grad_());
+    }
+    AnyTensor y = f(here);
+    out.push_back(y.detach());
+    if (!wanted.empty() && y.requires_grad())
+      for (AnyTensor& g : grad({y}, wanted, {draw(y.shape(), -1, 1, 77).to(y.dtype()).to(device)}, {.allow_unused = true}))
+        if (g) out.push_back(g);
+    return out;
+  };
+  std::vector<AnyTensor> there = run(kGpu), here = run(kCPU);
+  if (there.size() != here.size()) return HUGE_VAL;
+  double worst = 0;
+  for (size_t i = 0; i < here.size(); ++i) worst = std::max(worst, distance(there[i], here[i]));
+  return worst;
+}
+AnyTensor classes(const Shape& shape, int64_t n, uint64_t seed = 5) {
+  Generator g(seed);
+  return randint(0, n, shape, DType::int64, g);
+}
+
+}  // namespace
+
+// Rows of a warp and of a block, that begin at 16 bytes or not, with weights, smoothing and ignored rows.
+GPU_TEST(Gpu, CrossEntropy) {
+  for (DType t : kFloats)
+    for (const Shape& shape : {Shape{5, 10}, Shape{3, 1}, Shape{4, 1024}, Shape{3, 1029}, Shape{2, 9001}, Shape{300, 24}}) {
+      AnyTensor x = draw(shape, -5, 5, 1, t), target = classes({shape[0]}, shape[1]), w = draw({shape[1]}, 0.5, 2, 2, t);
+      target.select(0, 1).fill_(-100);
+      for (double smoothing : {0.0, 0.2})
+        for (bool weighted : {false, true})
+          for (Reduction r : {Reduction::none, Reduction::mean}) {
+            auto f = [&](const std::vector<AnyTensor>& in) {
+              return cross_entropy(
+                  in[0], in[1], {.weight = weighted ? in[2].detach() : AnyTensor(), .reduction = r, .label_smoothing = smoothing});
+            };
+            EXPECT_LE(apart(f, {x, target, w}), 4 * tolerance(t)) << name(t) << to_string(shape) << weighted << smoothing;
+          }
+    }
+  AnyTensor x = Tensor<float>({{1000, 0, -1000}, {0, NAN, 0}, {-HUGE_VALF, 0, 1}, {HUGE_VALF, 0, 1}}),
+            target = Tensor<int64_t>{1, 0, 2, 0};
+  CrossEntropyOptions each{.reduction = Reduction::none};
+  EXPECT_LT(distance(cross_entropy(x.to(kGpu), target.to(kGpu), each), cross_entropy(x, target, each)), 1e-6);
+  AnyTensor wrong = Tensor<int64_t>{1, 3, -7, 0};
+  EXPECT_EQ(message_of<IndexError>([&] { cross_entropy(x.to(kGpu), wrong.to(kGpu)); }),
+            message_of<IndexError>([&] { cross_entropy(x, wrong); }));
+}
+
+GPU_TEST(Gpu, LayerAndRmsNorm) {
+  for (DType t : kFloats)
+    for (const Shape& shape :
+         {Shape{5, 10}, Shape{3, 1}, Shape{700, 64}, Shape{40, 1029}, Shape{2, 9001}, Shape{130, 768}, Shape{0, 4}}) {
+      AnyTensor x = draw(shape, -1, 3, 1, t), w = draw({shape[1]}, 0.5, 2, 2, t), b = draw({shape[1]}, -1, 1, 3, t);
+      const Shape last{shape[1]};
+      const double near = shape[1] == 1 ? 0.02 : 16 * tolerance(t);
+      auto all = [&](const auto& in) { return layer_norm(in[0], last, in[1], in[2], 0.1); };
+      auto plain = [&](const auto& in) { return layer_norm(in[0], last, {}, {}, 0.1); };
+      auto rms = [&](const auto& in) { return rms_norm(in[0], last, in[1], 0.1); };
+      EXPECT_LE(apart(all, {x, w, b}), near) << name(t) << to_string(shape);
+      EXPECT_LE(apart(plain, {x}), near) << name(t) << to_string(shape);
+      EXPECT_LE(apart(rms, {x, w}), near) << name(t) << to_string(shape);
+    }
+}
+
+GPU_TEST(Gpu, EmbeddingSumsInTheOrderOfPositions) {
+  for (DType t : kFloats)
+    for (int64_t width : {1, 5, 64, 130}) {
+      AnyTensor table = draw({40, width}, -1, 1, 1, t), wide = draw({40, width + 3}, -1, 1, 2, t).narrow(1, 1, width);
+      AnyTensor index = classes({3, 200}, 37), same = full({500}, 3, DType::int64);
+      for (const AnyTensor& w : {table, wide})
+        for (const AnyTensor& i : {index, same, index.narrow(0, 0, 0)}) {
+          auto f = [&](const auto& in) { return embedding(in[0], in[1]); };
+          EXPECT_LE(apart(f, {i, w}), t == DType::float64 ? 1e-13 : t == DType::float32 ? 1e-5 : 0) << name(t) << width;
+          auto padded = [&](const auto& in) { return embedding(in[0], in[1], {.padding_idx = 3}); };
+          EXPECT_LE(apart(padded, {i, w}), t == DType::float64 ? 1e-13 : t == DType::float32 ? 1e-5 : 0) << name(t) << width;
+        }
+    }
+  AnyTensor wrong = Tensor<int64_t>{1, 40, 2};
+  EXPECT_EQ(message_of<IndexError>([&] {
+              embedding(wrong.to(kGpu), zeros<float>({40, 2}).to(kGpu));
+            }),
+            message_of<IndexError>([&] {
+              embedding(wrong, zeros<float>({40, 2}));
+            }));
+}
+
+// Values that meet in one place are put there in the CPU's order, by lines or after a sort: not a bit differs.
+GPU_TEST(Gpu, GathersAndScatters) {
+  for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int32, DType::uint8}) {
+    for (auto [shape, length] : {std::pair<Shape, int64_t>{{6, 40, 5}, 30}, {{3, 50, 2}, 500}, {{7}, 2000}, {{4, 3}, 0}})
+      for (int d = 0; d < shape.rank; ++d) {
+        Shape picked = shape;
+        picked[d] = length;
+        AnyTensor x = sample(shape, t), index = classes(picked, shape[d]), source = sample(picked, t, 4);
+        AnyTensor x2 = on_gpu(x), i2 = on_gpu(index), s2 = on_gpu(source);
+        EXPECT_EQ(distance(gather(x2, d, i2), gather(x, d, index)), 0) << name(t) << to_string(shape) << d;
+        EXPECT_EQ(distance(scatter(x2, d, i2, s2), scatter(x, d, index, source)), 0) << name(t) << to_string(shape) << d;
+        EXPECT_EQ(distance(scatter_add(x2, d, i2, s2), scatter_add(x, d, index, source)), 0) << name(t) << to_string(shape) << d;
+        for (ScatterReduction r : {ScatterReduction::prod, ScatterReduction::amax, ScatterReduction::amin})
+          EXPECT_EQ(distance(scatter_reduce(x2, d, i2, s2 % 2, r), scatter_reduce(x, d, index, source % 2, r)), 0) << name(t) << d;
+        if (shape.rank == 3) {  // of other layouts
+          AnyTensor turned = x.transpose(0, 2).contiguous().transpose(0, 2),
+                    other = index.transpose(0, 1).contiguous().transpose(0, 1);
+          EXPECT_EQ(distance(gather(on_gpu(turned), d, on_gpu(other)), gather(x, d, index)), 0);
+          EXPECT_EQ(distance(scatter_add(on_gpu(turned), d, on_gpu(other), s2), scatter_add(x, d, index, source)), 0);
+        }
+      }
+  }
+}
+
+GPU_TEST(Gpu, IndexesAndMasks) {
+  for (DType t : kAll) {
+    AnyTensor x = sample({9, 8, 6}, t), rows = classes({50}, 9), columns = classes({50}, 8, 6), minus = rows - 9;
+    for (const AnyTensor& v : {x, x.transpose(0, 2).contiguous().transpose(0, 2)}) {
+      AnyTensor there = on_gpu(v);
+      EXPECT_EQ(distance(index(there, {on_gpu(rows), on_gpu(columns)}), index(v, {rows, columns})), 0) << name(t);
+      EXPECT_EQ(distance(index(there, {on_gpu(minus)}), index(v, {minus})), 0) << name(t);
+      EXPECT_EQ(distance(index(there, {AnyTensor(), on_gpu(columns)}), index(v, {AnyTensor(), columns})), 0) << name(t);
+      EXPECT_EQ(distance(index_select(there, 1, on_gpu(columns)), index_select(v, 1, columns)), 0) << name(t);
+      AnyTensor values = sample({50, 6}, t, 3), block = sample({50, 8, 6}, t, 4);
+      for (bool add : {false, true}) {
+        if (add && t == DType::boolean) continue;
+        EXPECT_EQ(distance(index_put(there, {on_gpu(rows), on_gpu(columns)}, on_gpu(values), add),
+                           index_put(v, {rows, columns}, values, add)),
+                  0)
+            << name(t) << add;
+        EXPECT_EQ(distance(index_put(there, {on_gpu(minus)}, on_gpu(block), add), index_put(v, {minus}, block, add)), 0)
+            << name(t) << add;
+      }
+      AnyTensor mask = sample({9, 8, 6}, DType::boolean, 5);
+      EXPECT_EQ(distance(masked_select(there, on_gpu(mask)), masked_select(v, mask)), 0) << name(t);
+      EXPECT_EQ(distance(nonzero(there), nonzero(v)), 0) << name(t);
+    }
+    for (int64_t diagonal : {-20, -1, 0, 2, 20}) {
+      EXPECT_EQ(distance(triu(on_gpu(x), diagonal), triu(x, diagonal)), 0) << name(t) << diagonal;
+      EXPECT_EQ(distance(tril(on_gpu(x.transpose(0, 1)), diagonal), tril(x.transpose(0, 1), diagonal)), 0) << name(t) << diagonal;
+    }
+  }
+  AnyTensor sparse = draw({70001}, -1, 1, 3, DType::float32) > 0.9, none = zeros<float>({5000});
+  EXPECT_EQ(distance(nonzero(sparse.to(kGpu)), nonzero(sparse)), 0);
+  EXPECT_EQ(distance(nonzero(none.to(kGpu)), nonzero(none)), 0);
+}
+
+GPU_TEST(Gpu, WhereTheExtremesAre) {
+  for (DType t : kAll)
+    for (const AnyTensor& v : layouts(t)) {
+      AnyTensor x = t == DType::float32 && v.numel() > 9 ? where(v > 8, NAN, v) : v, y = on_gpu(x);
+      if (x.numel() == 0) continue;
+      EXPECT_EQ(distance(argmax(y), argmax(x)), 0) << name(t) << to_string(x.shape());
+      for (int d = 0; d < x.dim(); ++d) {
+        AnyValuesIndices a = max(y, d), b = max(x, d), c = min(y, d), e = min(x, d);
+        EXPECT_EQ(distance(a.indices, b.indices), 0) << name(t) << to_string(x.shape()) << d;
+        EXPECT_EQ(distance(a.values, b.values), 0) << name(t) << to_string(x.shape()) << d;
+        EXPECT_EQ(distance(c.indices, e.indices), 0) << name(t) << to_string(x.shape()) << d;
+        EXPECT_EQ(distance(c.values, e.values), 0) << name(t) << to_string(x.shape()) << d;
+      }
+    }
+}
+
+GPU_TEST(Gpu, DropoutDropsWhatTheCpuDrops) {
+  for (DType t : kFloats)
+    for (const Shape& shape : {Shape{1}, Shape{7}, Shape{33, 65}, Shape{2, 3, 4, 5}})
+      for (double p : {0.0, 0.1, 0.5, 1.0}) {
+        AnyTensor x = draw(shape, -1, 1, 1, t);
+        auto f = [&](const auto& in) {
+          Generator g(5);
+          return dropout(in[0], p, true, g);
+        };
+        EXPECT_EQ(apart(f, {x}), 0) << name(t) << to_string(shape) << p;
+        if (x.dim() == 4) {
+          EXPECT_EQ(apart(f, {x.permute({0, 2, 3, 1})}), 0) << name(t) << p;
+        }
+      }
+}
