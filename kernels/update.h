@@ -14,13 +14,15 @@ enum class UpdateRule : uint8_t {
 inline constexpr int kMaxStates = 3, kMaxRates = 10;
 
 /// All arrays have `count` elements in one and the same order, without gaps. The gradient has the parameter's dtype, states have the
-/// type that it accumulates in.
+/// type that it accumulates in. On the CPU the gradient of a row-major matrix may be given as column and row, whose product it is.
 struct Update {
   UpdateRule rule{};
   DType dtype{};
   int64_t count = 0;
   void* parameter = nullptr;
-  const void* gradient = nullptr;
+  const void* gradient = nullptr;  // or
+  const void *gradient_column = nullptr, *gradient_row = nullptr;
+  int64_t row_size = 0;
   void* state[kMaxStates] = {};
   double rates[kMaxRates] = {};  // in the order of the row
 };

@@ -302,13 +302,8 @@ std::vector<AnyTensor> checked_cotangents(const std::vector<AnyTensor>& outputs,
 }  // namespace
 
 void Leaf::backward(AnyTensor& g, AnyTensor*, bool create_graph) {
-  while (busy.test_and_set(std::memory_order_acquire)) {
-  }
-  struct Unlock {
-    std::atomic_flag& flag;
-    ~Unlock() { flag.clear(std::memory_order_release); }
-  } unlock{busy};
-  if (grad) {
+  LeafLock lock(*this);
+  if (multiplied_out()) {
     if (!create_graph && owned_alone(grad) && grad.impl()->dense)
       add_(grad, g);
     else

@@ -31,11 +31,26 @@ NodeExtras& extras_of(Node&);
 
 /// Where a leaf's gradient is gathered. The tensor owns the node, the node owns the gradient.
 struct Leaf final : Node {
-  AnyTensor grad;
-  std::atomic_flag busy = ATOMIC_FLAG_INIT;  // two threads may reach one leaf from graphs of their own
+  AnyTensor grad;                            // or, as long as nobody reads it,
+  AnyTensor column, row;                     // their product: see gradient.h
+  std::atomic_flag busy = ATOMIC_FLAG_INIT;  // two threads may reach one leaf from graphs of their own, or read its gradient
   bool counted = false;                      // it has hooks, which must see it once, with the whole gradient
+  AnyTensor& multiplied_out();               // grad; for those who hold a LeafLock
   const char* name() const override { return "leaf"; }
   void backward(AnyTensor& g, AnyTensor*, bool create_graph) override;
+};
+
+class LeafLock {
+ public:
+  explicit LeafLock(Leaf& leaf) : busy_(leaf.busy) {
+    while (busy_.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  ~LeafLock() { busy_.clear(std::memory_order_release); }
+  LeafLock(const LeafLock&) = delete;
+
+ private:
+  std::atomic_flag& busy_;
 };
 
 /// The node that this thread's backward is running, and what that backward is after.

@@ -33,7 +33,11 @@ AnyTensor& AnyTensor::requires_grad_(bool on) {
 AnyTensor AnyTensor::grad() const {
   if (!defined() || !impl_->node) return {};
   Node& node = *impl_->node;
-  if (node.is_leaf()) return static_cast<Leaf&>(node).grad;
+  if (node.is_leaf()) {
+    auto& leaf = static_cast<Leaf&>(node);
+    LeafLock lock(leaf);
+    return leaf.multiplied_out();
+  }
   if (node.extras && impl_->slot < node.extras->retain.size() && node.extras->retain[impl_->slot])
     return node.extras->retained[impl_->slot];
   fail<GraphError>("grad: only leaves keep their gradient; call retain_grad() on this tensor before backward");
@@ -46,7 +50,8 @@ void AnyTensor::set_grad(AnyTensor gradient) const {
       fail<ShapeError>("set_grad: the gradient has shape ", gradient.shape(), ", the tensor ", shape());
     if (gradient.dtype() != dtype()) fail<DTypeError>("set_grad: the gradient is ", gradient.dtype(), ", the tensor ", dtype());
   }
-  static_cast<Leaf&>(*impl_->node).grad = std::move(gradient);
+  auto& leaf = static_cast<Leaf&>(*impl_->node);
+  leaf.grad = std::move(gradient), leaf.column = {}, leaf.row = {};
 }
 
 void AnyTensor::retain_grad() const {

@@ -1,6 +1,7 @@
 // Products. All end in one kernel, which takes matrices in any layout: a transposed operand is a view and no copy.
 #include "gradus/ops/matmul.h"
 
+#include "gradus/autograd/gradient.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
@@ -359,7 +360,7 @@ AnyTensor linear(const AnyTensor& x, const AnyTensor& weight, const AnyTensor& b
       multiply("linear", grads[0], to, from, mw);
     }
     if (wanted(2)) grads[2] = g;  // the engine sums it down
-    if (wanted(1)) {
+    if (wanted(1) && !(rows == 1 && give_outer_product(1, g, in))) {
       grads[1] = empty(w.shape(), g.dtype(), g.device());
       Rows input(in, rows);
       Matrix to(grads[1]);

@@ -27,21 +27,33 @@ bool same_order(const AnyTensor& a, const AnyTensor& b) {
   return (a.is_contiguous() && b.is_contiguous()) || (b.impl()->dense && a.stride() == b.stride());
 }
 
-Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const AnyTensor& g, std::initializer_list<AnyTensor> states,
-               const double* rates, size_t rate_count, std::vector<AnyTensor>& held) {
-  check_float(name, p);
+/// The gradient as the kernel reads it: beside the parameter, element by element, or as an outer product where it is one.
+void set_gradient(const char* name, Update& u, const AnyTensor& p, const Gradient& gradient, std::vector<AnyTensor>& held) {
+  const AnyTensor &column = gradient.column(), &row = gradient.row();
+  if (column && p.is_contiguous() && p.device() == kCPU && p.dtype() == row.dtype() &&
+      p.shape() == Shape{column.numel(), row.numel()}) {
+    u.gradient_column = column.raw_data(), u.gradient_row = row.raw_data(), u.row_size = row.numel();
+    held.push_back(column), held.push_back(row);
+    return;
+  }
+  AnyTensor g = gradient;
   check_same(name, p, g);
   if (!(p.shape() == g.shape())) fail<ShapeError>(name, ": the parameter has shape ", p.shape(), ", its gradient ", g.shape());
+  if (!same_order(p, g)) {
+    g = empty_like(p);
+    g.copy_(gradient);
+  }
+  u.gradient = g.raw_data();
+  held.push_back(std::move(g));
+}
+
+Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const Gradient& g, std::initializer_list<AnyTensor> states,
+               const double* rates, size_t rate_count, std::vector<AnyTensor>& held) {
+  check_float(name, p);
   if (!p.impl()->dense) fail<ShapeError>(name, ": a parameter of shape ", p.shape(), " with gaps in memory; make it contiguous()");
   Update u;
   u.rule = rule, u.dtype = p.dtype(), u.count = p.numel(), u.parameter = p.raw_data();
-  AnyTensor gradient = g;
-  if (!same_order(p, g)) {
-    gradient = empty_like(p);
-    gradient.copy_(g);
-  }
-  u.gradient = gradient.raw_data();
-  held.push_back(std::move(gradient));
+  set_gradient(name, u, p, g, held);
   int k = 0;
   for (const AnyTensor& s : states) {
     check_dtype(name, "a state", s, accumulates_in(p.dtype()));
@@ -59,15 +71,15 @@ Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const AnyT
 
 // The kernel counts on as many states as its rule has: the row says how many, and a call with another number is refused.
 #define GRADUS_LIST(...) __VA_ARGS__
-#define GRADUS_ADD(name, count)                                                                                                   \
-  void Updates::add(const AnyTensor& p, const AnyTensor& g, std::initializer_list<AnyTensor> states, const update::name& rates) { \
-    constexpr size_t kRates = sizeof rates / sizeof(double);                                                                      \
-    if (states.size() != (count)) fail<ValueError>(#name, ": needs ", size_t(count), " states, got ", states.size());             \
-    NoGrad no_grad;                                                                                                               \
-    double values[kRates];                                                                                                        \
-    __builtin_memcpy(values, &rates, sizeof rates);                                                                               \
-    list_->steps.push_back(step_of(#name, UpdateRule::name, p, g, states, values, kRates, list_->held));                          \
-    list_->parameters.push_back(p);                                                                                               \
+#define GRADUS_ADD(name, count)                                                                                                  \
+  void Updates::add(const AnyTensor& p, const Gradient& g, std::initializer_list<AnyTensor> states, const update::name& rates) { \
+    constexpr size_t kRates = sizeof rates / sizeof(double);                                                                     \
+    if (states.size() != (count)) fail<ValueError>(#name, ": needs ", size_t(count), " states, got ", states.size());            \
+    NoGrad no_grad;                                                                                                              \
+    double values[kRates];                                                                                                       \
+    __builtin_memcpy(values, &rates, sizeof rates);                                                                              \
+    list_->steps.push_back(step_of(#name, UpdateRule::name, p, g, states, values, kRates, list_->held));                         \
+    list_->parameters.push_back(p);                                                                                              \
   }
 #define GRADUS_UPDATE_STATELESS(name, ...) GRADUS_ADD(name, 0u)
 #define GRADUS_UPDATE(name, states, ...) \

@@ -29,7 +29,7 @@ template <class O> update::adam adam_rates(const O& o, int64_t steps, double dec
           .eps = o.eps,
           .lr = o.lr / correction(o.betas.first, steps)};
 }
-template <class Slot> void add_adam(Updates& updates, const update::adam& r, bool amsgrad, Slot& slot, const AnyTensor& g) {
+template <class Slot> void add_adam(Updates& updates, const update::adam& r, bool amsgrad, Slot& slot, const Gradient& g) {
   if (!amsgrad) return updates.add(slot.parameter, g, {slot.state[0], slot.state[1]}, r);
   updates.add(slot.parameter, g, {slot.state[0], slot.state[1], slot.state[2]},
               update::amsgrad{r.sign, r.decay, r.shrink, r.mix1, r.keep2, r.mix2, r.scale, r.eps, r.lr});
@@ -56,19 +56,19 @@ GRADUS_CHECK(RAdam)
 #undef GRADUS_CHECK
 
 Optimizer::Names Adam::state_names(size_t group) const { return adam_states(options_[group].amsgrad); }
-void Adam::update(size_t group, Slot& slot, const AnyTensor& g) {
+void Adam::update(size_t group, Slot& slot, const Gradient& g) {
   const AdamOptions& o = options_[group];
   add_adam(updates_, adam_rates(o, slot.steps, o.weight_decay, 1), o.amsgrad, slot, g);
 }
 
 Optimizer::Names AdamW::state_names(size_t group) const { return adam_states(options_[group].amsgrad); }
-void AdamW::update(size_t group, Slot& slot, const AnyTensor& g) {
+void AdamW::update(size_t group, Slot& slot, const Gradient& g) {
   const AdamWOptions& o = options_[group];
   add_adam(updates_, adam_rates(o, slot.steps, 0, 1 - o.lr * o.weight_decay), o.amsgrad, slot, g);
 }
 
 Optimizer::Names Adamax::state_names(size_t) const { return kAdamaxStates; }
-void Adamax::update(size_t group, Slot& slot, const AnyTensor& g) {
+void Adamax::update(size_t group, Slot& slot, const Gradient& g) {
   const AdamaxOptions& o = options_[group];
   updates_.add(slot.parameter, g, {slot.state[0], slot.state[1]},
                update::adamax{.sign = sign_of(o),
@@ -80,7 +80,7 @@ void Adamax::update(size_t group, Slot& slot, const AnyTensor& g) {
 }
 
 Optimizer::Names NAdam::state_names(size_t) const { return adam_states(false); }
-void NAdam::update(size_t group, Slot& slot, const AnyTensor& g) {
+void NAdam::update(size_t group, Slot& slot, const Gradient& g) {
   const NAdamOptions& o = options_[group];
   auto mu_at = [&](int64_t step) { return o.betas.first * (1 - 0.5 * std::pow(0.96, double(step) * o.momentum_decay)); };
   double mu = mu_at(slot.steps), next = mu_at(slot.steps + 1);
@@ -100,7 +100,7 @@ void NAdam::update(size_t group, Slot& slot, const AnyTensor& g) {
 }
 
 Optimizer::Names RAdam::state_names(size_t) const { return adam_states(false); }
-void RAdam::update(size_t group, Slot& slot, const AnyTensor& g) {
+void RAdam::update(size_t group, Slot& slot, const Gradient& g) {
   const RAdamOptions& o = options_[group];
   double steps = double(slot.steps), beta2 = o.betas.second;
   double correction1 = correction(o.betas.first, slot.steps), correction2 = correction(beta2, slot.steps);

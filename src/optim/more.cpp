@@ -20,7 +20,7 @@ Optimizer::Names ASGD::state_names(size_t) const {
   static constexpr const char* kNames[] = {"ax"};
   return kNames;
 }
-void ASGD::update(size_t group, Slot& slot, const AnyTensor& g) {
+void ASGD::update(size_t group, Slot& slot, const Gradient& g) {
   const ASGDOptions& o = options_[group];
   double before = double(slot.steps - 1);  // the rates are those that the step before this one set
   double eta = before == 0 ? o.lr : o.lr / std::pow(1 + o.lambd * o.lr * before, o.alpha);
@@ -43,7 +43,7 @@ Optimizer::Names Rprop::state_names(size_t) const {
   static constexpr const char* kNames[] = {"prev", "step_size"};
   return kNames;
 }
-void Rprop::update(size_t group, Slot& slot, const AnyTensor& g) {
+void Rprop::update(size_t group, Slot& slot, const Gradient& g) {
   const RpropOptions& o = options_[group];
   updates_.add(
       slot.parameter, g, {slot.state[0], slot.state[1]},
@@ -61,7 +61,7 @@ Optimizer::Names Lion::state_names(size_t) const {
   static constexpr const char* kNames[] = {"exp_avg"};
   return kNames;
 }
-void Lion::update(size_t group, Slot& slot, const AnyTensor& g) {
+void Lion::update(size_t group, Slot& slot, const Gradient& g) {
   const LionOptions& o = options_[group];
   updates_.add(slot.parameter, g, {slot.state[0]},
                update::lion{.sign = o.maximize ? -1.0 : 1.0,

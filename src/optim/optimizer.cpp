@@ -65,7 +65,7 @@ void Optimizer::step() {
     begin_step();
     for (size_t g = 0; g < slots_.size(); ++g)
       for (Slot& slot : slots_[g]) {
-        AnyTensor gradient = slot.parameter.requires_grad() ? slot.parameter.grad() : AnyTensor();
+        Gradient gradient = Gradient::of(slot.parameter);
         if (!gradient.defined()) continue;
         prepare(g, slot);
         if (slot.steps++ == 0) slot.number = initial_number();

@@ -18,7 +18,7 @@ Optimizer::Names RMSprop::state_names(size_t group) const {
   static constexpr const char* kNames[] = {"square_avg", "grad_avg", "momentum_buffer"};
   return {kNames, !options_[group].centered && options_[group].momentum == 0 ? 1u : 3u};
 }
-void RMSprop::update(size_t group, Slot& slot, const AnyTensor& g) {
+void RMSprop::update(size_t group, Slot& slot, const Gradient& g) {
   const RMSpropOptions& o = options_[group];
   double sign = o.maximize ? -1 : 1;
   if (!o.centered && o.momentum == 0)
@@ -46,7 +46,7 @@ Optimizer::Names Adagrad::state_names(size_t) const {
   static constexpr const char* kNames[] = {"sum"};
   return kNames;
 }
-void Adagrad::update(size_t group, Slot& slot, const AnyTensor& g) {
+void Adagrad::update(size_t group, Slot& slot, const Gradient& g) {
   const AdagradOptions& o = options_[group];
   updates_.add(slot.parameter, g, {slot.state[0]},
                update::adagrad{.sign = o.maximize ? -1.0 : 1.0,
@@ -65,7 +65,7 @@ Optimizer::Names Adadelta::state_names(size_t) const {
   static constexpr const char* kNames[] = {"square_avg", "acc_delta"};
   return kNames;
 }
-void Adadelta::update(size_t group, Slot& slot, const AnyTensor& g) {
+void Adadelta::update(size_t group, Slot& slot, const Gradient& g) {
   const AdadeltaOptions& o = options_[group];
   updates_.add(
       slot.parameter, g, {slot.state[0], slot.state[1]},

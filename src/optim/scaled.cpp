@@ -54,7 +54,7 @@ void NAdamW::check() const {
   }
 }
 Optimizer::Names NAdamW::state_names(size_t) const { return kMeans; }
-void NAdamW::update(size_t group, Slot& slot, const AnyTensor& gradient) {
+void NAdamW::update(size_t group, Slot& slot, const Gradient& gradient) {
   const NAdamWOptions& o = options_[group];
   Wide w(slot.parameter, gradient, o.maximize);
   average(slot.state[0], slot.state[1], w.g, o.betas);
@@ -85,7 +85,7 @@ void Lamb::begin_step() {
       }
   shrink_ = 1 / std::max(1.0, std::sqrt(total) / most);
 }
-void Lamb::update(size_t group, Slot& slot, const AnyTensor& gradient) {
+void Lamb::update(size_t group, Slot& slot, const Gradient& gradient) {
   const LambOptions& o = options_[group];
   Wide w(slot.parameter, gradient, o.maximize);
   average(slot.state[0], slot.state[1], w.g * shrink_, o.betas);
@@ -112,7 +112,7 @@ Optimizer::Names Adan::state_names(size_t) const {
   static constexpr const char* kNames[] = {"exp_avg", "exp_avg_sq", "exp_avg_diff", "pre_grad"};
   return kNames;
 }
-void Adan::update(size_t group, Slot& slot, const AnyTensor& gradient) {
+void Adan::update(size_t group, Slot& slot, const Gradient& gradient) {
   const AdanOptions& o = options_[group];
   Wide w(slot.parameter, gradient, o.maximize);
   AnyTensor &mean = slot.state[0], &squares = slot.state[1], &changes = slot.state[2], &last = slot.state[3];
@@ -137,7 +137,7 @@ void AdamP::check() const {
   }
 }
 Optimizer::Names AdamP::state_names(size_t) const { return kMeans; }
-void AdamP::update(size_t group, Slot& slot, const AnyTensor& gradient) {
+void AdamP::update(size_t group, Slot& slot, const Gradient& gradient) {
   const AdamPOptions& o = options_[group];
   Wide w(slot.parameter, gradient, o.maximize);
   average(slot.state[0], slot.state[1], w.g, o.betas);
@@ -178,7 +178,7 @@ Shape Adafactor::state_shape(size_t, size_t state, const AnyTensor& p) const {
   if (state < 2) shape[state == 0 ? -1 : -2] = 1;
   return shape;
 }
-void Adafactor::update(size_t group, Slot& slot, const AnyTensor& gradient) {
+void Adafactor::update(size_t group, Slot& slot, const Gradient& gradient) {
   const AdafactorOptions& o = options_[group];
   Wide w(slot.parameter, gradient, o.maximize);
   const double fresh = std::pow(double(slot.steps), o.beta2_decay), rate = std::min(o.lr, 1 / std::sqrt(double(slot.steps)));
@@ -216,7 +216,7 @@ Optimizer::Names Muon::state_names(size_t) const {
   static constexpr const char* kNames[] = {"momentum_buffer"};
   return kNames;
 }
-void Muon::update(size_t group, Slot& slot, const AnyTensor& gradient) {
+void Muon::update(size_t group, Slot& slot, const Gradient& gradient) {
   const MuonOptions& o = options_[group];
   Wide w(slot.parameter, gradient, o.maximize);
   AnyTensor& velocity = slot.state[0];

@@ -16,7 +16,7 @@ Optimizer::Names SGD::state_names(size_t group) const {
   static constexpr const char* kNames[] = {"momentum_buffer"};
   return {kNames, options_[group].momentum == 0 ? 0u : 1u};
 }
-void SGD::update(size_t group, Slot& slot, const AnyTensor& g) {
+void SGD::update(size_t group, Slot& slot, const Gradient& g) {
   const SGDOptions& o = options_[group];
   double sign = o.maximize ? -1 : 1;
   if (o.momentum == 0) return updates_.add(slot.parameter, g, {}, update::sgd{.sign = sign, .decay = o.weight_decay, .lr = o.lr});

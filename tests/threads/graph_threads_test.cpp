@@ -112,3 +112,14 @@ TEST(Threads, EachThreadHasItsNumberOfThreads) {
   });
   EXPECT_EQ(get_num_threads(), before);
 }
+
+TEST(Threads, AGradientKeptAsVectorsIsMultipliedOutOnce) {
+  for (int round = 0; round < 20; ++round) {
+    AnyTensor w = draw({128, 160}, -1, 1, 1).requires_grad_(), x = draw({1, 160}), g = draw({1, 128});
+    linear(x, w).backward(g);
+    AnyTensor seen[4];
+    together(4, [&](int i) { seen[i] = w.grad(); });
+    for (AnyTensor& s : seen) EXPECT_TRUE(s.is_same(w.grad()));
+    EXPECT_TRUE(equal(w.grad(), mm(g.t(), x)));
+  }
+}

@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <memory>
 
-#include "gradus/core/any_tensor.h"
+#include "gradus/autograd/gradient.h"
 
 namespace gradus {
 
@@ -30,8 +30,8 @@ class Updates {
 
   /// The states are of the type that the parameter accumulates in (state_like makes them). Throws ShapeError, DTypeError or DeviceError
   /// where gradient or states do not fit the parameter.
-#define GRADUS_ADD(name)                                                                                   \
-  void add(const AnyTensor& parameter, const AnyTensor& gradient, std::initializer_list<AnyTensor> states, \
+#define GRADUS_ADD(name)                                                                                  \
+  void add(const AnyTensor& parameter, const Gradient& gradient, std::initializer_list<AnyTensor> states, \
            const update::name& rates);
 #define GRADUS_UPDATE_STATELESS(name, ...) GRADUS_ADD(name)
 #define GRADUS_UPDATE(name, ...) GRADUS_ADD(name)

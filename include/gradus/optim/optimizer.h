@@ -55,7 +55,7 @@ class Optimizer {
   /// Before the first parameter of a step.
   virtual void begin_step() {}
   /// Adds the step of one parameter to updates_, or takes it at once; its state is there, slot.steps counts this step already.
-  virtual void update(size_t group, Slot& slot, const AnyTensor& gradient) = 0;
+  virtual void update(size_t group, Slot& slot, const Gradient& gradient) = 0;
   /// The names of the states that a parameter of this group has, as PyTorch calls them.
   virtual Names state_names(size_t group) const = 0;
   /// The shape of a state: the parameter's own unless said otherwise.
@@ -120,7 +120,7 @@ struct Betas {
   explicit Name(const std::vector<Group>& groups);                               \
                                                                                  \
  protected:                                                                      \
-  void update(size_t group, Slot& slot, const AnyTensor& gradient) override;     \
+  void update(size_t group, Slot& slot, const Gradient& gradient) override;     \
   Names state_names(size_t group) const override;                                \
                                                                                  \
  private:                                                                        \

@@ -1,5 +1,5 @@
 // Optimizers' steps. Each large parameter is cut as the product that made its gradient was, one part a thread, so that a thread finds
-// both in its own cache. A rule runs on whole packets, and what is left over at a part's end goes through a padded buffer, so that the
+// both in its own cache; the last parameter comes first, as backward left it there and the next forward begins with the first. A rule runs on whole packets, and what is left over at a part's end goes through a padded buffer, so that the
 // same code computes it.
 #include "kernels/update.h"
 
@@ -14,6 +14,18 @@ namespace {
 
 constexpr int64_t kWhole = 2048;  // elements a thread below which a parameter is one thread's work
 constexpr int64_t kCut = 64;      // parts begin at whole packets of any width
+
+/// Elements begin .. begin + n of a gradient that is given as column and row, rounded as the product would be.
+template <class T> [[gnu::noinline]] void multiply_out(const Update& u, int64_t begin, int64_t n, T* to) {
+  using Acc = accumulate_t<T>;
+  const T *column = static_cast<const T*>(u.gradient_column), *row = static_cast<const T*>(u.gradient_row);
+  for (int64_t i = begin / u.row_size, j = begin % u.row_size; n > 0; ++i, j = 0) {
+    const int64_t count = u.row_size - j < n ? u.row_size - j : n;
+    const Acc scale = Acc(column[i]);
+    for (int64_t k = 0; k < count; ++k) to[k] = T(scale * Acc(row[j + k]));
+    to += count, n -= count;
+  }
+}
 
 /// Elements begin .. begin + n of one parameter.
 template <class Rule, class T> void part(const Update& u, int64_t begin, int64_t n) {
@@ -32,9 +44,21 @@ template <class Rule, class T> void part(const Update& u, int64_t begin, int64_t
     }
   };
   T* p = static_cast<T*>(u.parameter) + begin;
-  const T* g = static_cast<const T*>(u.gradient) + begin;
   Acc* state[kSlots] = {};
   for (int k = 0; k < kStates; ++k) state[k] = static_cast<Acc*>(u.state[k]) + begin;
+  constexpr int64_t kTile = 1024;
+  alignas(64) T tile[kTile];
+  const T* g = tile;
+  if (u.gradient) {
+    g = static_cast<const T*>(u.gradient) + begin;
+  } else {
+    for (; n > kTile; n -= kTile, begin += kTile, p += kTile) {
+      multiply_out(u, begin, kTile, tile);
+      run(p, tile, state, kTile);
+      for (int k = 0; k < kStates; ++k) state[k] += kTile;
+    }
+    multiply_out(u, begin, n, tile);
+  }
   int64_t whole = n / kLanes * kLanes, rest = n - whole;
   run(p, g, state, whole);
   if (rest == 0) return;
@@ -71,7 +95,7 @@ void update(const Update* list, int64_t count) {
   const int64_t threads = elements > kParallel ? threads_here() : 1;
   parallel_for(threads, 1, [&](int64_t first, int64_t last) {
     for (int64_t t = first; t < last; ++t) {
-      for (int64_t i = 0; i < count; ++i) {
+      for (int64_t i = count - 1; i >= 0; --i) {
         const Update& u = list[i];
         auto cut = [&](int64_t t) { return t == threads ? u.count : u.count * t / threads / kCut * kCut; };
         const bool whole = u.count < kWhole * threads;
