@@ -120,7 +120,7 @@ struct Betas {
   explicit Name(const std::vector<Group>& groups);                               \
                                                                                  \
  protected:                                                                      \
-  void update(size_t group, Slot& slot, const Gradient& gradient) override;     \
+  void update(size_t group, Slot& slot, const Gradient& gradient) override;      \
   Names state_names(size_t group) const override;                                \
                                                                                  \
  private:                                                                        \

@@ -1,6 +1,6 @@
 // Optimizers' steps. Each large parameter is cut as the product that made its gradient was, one part a thread, so that a thread finds
-// both in its own cache; the last parameter comes first, as backward left it there and the next forward begins with the first. A rule runs on whole packets, and what is left over at a part's end goes through a padded buffer, so that the
-// same code computes it.
+// both in its own cache; the last parameter comes first, since backward left it there and the next forward begins with the first. A
+// rule runs on whole packets, and what is left over at a part's end goes through a padded buffer, so that the same code computes it.
 #include "kernels/update.h"
 
 #include "kernels/cpu/parallel.h"
