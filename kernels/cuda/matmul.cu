@@ -1,12 +1,12 @@
 // Products of matrices in any layout: 64 x 64 results a block, 4 x 4 a thread, sums in float for half types and always in the same order.
 // The plain kernel that serves every type; it uses no tensor cores.
-#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/tile.cuh"
 #include "kernels/dispatch.h"
 
 namespace gradus::cuda {
 namespace {
 
-constexpr int kTile = 64, kDepth = 16, kEach = 4;  // results a side, terms a step, results a thread and side
+constexpr int kTile = 64;  // results a side
 
 struct Operand {
   const void* data;
@@ -35,50 +35,34 @@ template <class T> __device__ const T* matrix_of(const Operand& o, const Product
 
 template <class T> __global__ void __launch_bounds__(kThreads) multiply(const __grid_constant__ Product p) {
   using A = accumulate_t<T>;
-  __shared__ A left[kDepth][kTile + 1], right[kDepth][kTile + 1];
+  __shared__ typename Square<kTile, A>::Slab left[kDepth], right[kDepth];
   const int64_t first_row = int64_t(blockIdx.x) * kTile, first_column = int64_t(blockIdx.y) * kTile;
-  const int row = threadIdx.x / 16, column = threadIdx.x % 16;
   for (int64_t batch = blockIdx.z; batch < p.batches; batch += gridDim.z) {
     const T *a = matrix_of<T>(p.a, p, batch), *b = matrix_of<T>(p.b, p, batch);
-    A sum[kEach][kEach] = {};
+    Square<kTile, A> square;
+    square.clear();
     for (int64_t k = 0; k < p.inner; k += kDepth) {
       __syncthreads();  // what was there before has been used
-      for (int i = threadIdx.x; i < kTile * kDepth; i += kThreads) {
-        // Neighbouring threads read neighbouring elements, whichever axis these lie along.
-        const int ak = p.a.column == 1 ? i % kDepth : i / kTile, ar = p.a.column == 1 ? i / kDepth : i % kTile;
-        const int bk = p.b.row == 1 ? i % kDepth : i / kTile, bc = p.b.row == 1 ? i / kDepth : i % kTile;
-        left[ak][ar] =
-            first_row + ar < p.rows && k + ak < p.inner ? A(widen(a[(first_row + ar) * p.a.row + (k + ak) * p.a.column])) : A(0);
-        right[bk][bc] = first_column + bc < p.columns && k + bk < p.inner
-                            ? A(widen(b[(k + bk) * p.b.row + (first_column + bc) * p.b.column]))
-                            : A(0);
-      }
+      fill_slab<kTile>(left, p.a.column == 1, [&](int d, int i) {
+        const int64_t row = first_row + i, at = k + d;
+        return row < p.rows && at < p.inner ? A(widen(a[row * p.a.row + at * p.a.column])) : A(0);
+      });
+      fill_slab<kTile>(right, p.b.row == 1, [&](int d, int i) {
+        const int64_t column = first_column + i, at = k + d;
+        return column < p.columns && at < p.inner ? A(widen(b[at * p.b.row + column * p.b.column])) : A(0);
+      });
       __syncthreads();
-#pragma unroll
-      for (int d = 0; d < kDepth; ++d) {
-        A l[kEach], r[kEach];
-#pragma unroll
-        for (int j = 0; j < kEach; ++j) l[j] = left[d][row + 16 * j], r[j] = right[d][column + 16 * j];
-#pragma unroll
-        for (int i = 0; i < kEach; ++i) {
-#pragma unroll
-          for (int j = 0; j < kEach; ++j) sum[i][j] += l[i] * r[j];
-        }
-      }
+      square.add_product(left, right);
     }
     T* y = static_cast<T*>(p.y) + batch * p.rows * p.columns;
-#pragma unroll
-    for (int i = 0; i < kEach; ++i) {
-#pragma unroll
-      for (int j = 0; j < kEach; ++j) {
-        const int64_t r = first_row + row + 16 * i, c = first_column + column + 16 * j;
-        if (r >= p.rows || c >= p.columns) continue;
-        A v = A(A(p.alpha) * sum[i][j]);
-        if (p.bias) v += widen(static_cast<const T*>(p.bias)[c]);
-        if (p.accumulate) v += widen(y[r * p.columns + c]);
-        y[r * p.columns + c] = narrow<T>(v);
-      }
-    }
+    square.for_each([&](int i, int j, A sum) {
+      const int64_t row = first_row + i, column = first_column + j;
+      if (row >= p.rows || column >= p.columns) return;
+      A v = A(A(p.alpha) * sum);
+      if (p.bias) v += widen(static_cast<const T*>(p.bias)[column]);
+      if (p.accumulate) v += widen(y[row * p.columns + column]);
+      y[row * p.columns + column] = narrow<T>(v);
+    });
   }
 }
 

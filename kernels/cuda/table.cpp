@@ -58,6 +58,8 @@ const KernelTable& table() {
     OFFERS(nonzero_places);
     OFFERS(triangle);
     OFFERS(dropout);
+    OFFERS(attention);
+    OFFERS(attention_backward);
     OFFERS(update);
     OFFERS(arange);
     OFFERS(linspace);

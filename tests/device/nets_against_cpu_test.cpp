@@ -186,3 +186,42 @@ GPU_TEST(Gpu, DropoutDropsWhatTheCpuDrops) {
         }
       }
 }
+
+// Tiles that are full and that are not, causal or masked, heads cut from one row, keys that all heads share, dropout.
+GPU_TEST(Gpu, Attention) {
+  for (DType t : kFloats) {
+    const double near = 16 * tolerance(t);
+    auto x = [&](const Shape& shape, uint64_t seed) { return draw(shape, -1, 1, seed, t); };
+    auto with = [&](AttentionOptions o) {
+      return [=](const std::vector<AnyTensor>& in) {
+        Generator g(9);
+        AttentionOptions here = o;
+        if (in.size() > 3) here.mask = in[3];
+        return scaled_dot_product_attention(in[0], in[1], in[2], here, g);
+      };
+    };
+    for (auto [queries, keys, size, values] :
+         {std::array<int64_t, 4>{5, 7, 4, 3}, {70, 70, 33, 70}, {130, 65, 64, 64}, {1, 200, 8, 8}, {3, 3, 130, 1}}) {
+      AnyTensor q = x({2, 3, queries, size}, 1), k = x({2, 3, keys, size}, 2), v = x({2, 3, keys, values}, 3);
+      EXPECT_LE(apart(with({}), {q, k, v}), near) << name(t) << queries << " " << keys;
+      EXPECT_LE(apart(with({.is_causal = true}), {q, k, v}), near) << name(t) << queries << " " << keys;
+      EXPECT_LE(apart(with({.is_causal = true, .dropout_p = 0.3}), {q, k, v}), near) << name(t) << queries << " " << keys;
+      AnyTensor closed = sample({queries, keys}, DType::boolean, 4);
+      closed.select(0, 0).fill_(false);  // one that may look at nothing
+      EXPECT_LE(apart(with({.dropout_p = 0.2}), {q, k, v, closed}), near) << name(t) << queries << " " << keys;
+      auto added = [&](const std::vector<AnyTensor>& in) {
+        return scaled_dot_product_attention(in[0], in[1], in[2], {.mask = in[3].detach()});
+      };
+      EXPECT_LE(apart(added, {q, k, v, x({2, 1, 1, keys}, 5)}), near) << name(t) << queries << " " << keys;
+    }
+    AnyTensor row = x({2, 40, 3 * 24}, 6);  // q, k and v of 3 heads side by side
+    auto heads = [&](const std::vector<AnyTensor>& in) {
+      auto part = [&](int i) { return in[0].narrow(2, i * 24, 24).reshape({2, 40, 3, 8}).transpose(1, 2); };
+      return scaled_dot_product_attention(part(0), part(1), part(2), {.is_causal = true});
+    };
+    EXPECT_LE(apart(heads, {row}), near) << name(t);
+    EXPECT_LE(apart(with({}), {x({2, 3, 5, 8}, 1), x({1, 6, 8}, 2), x({6, 4}, 3)}), near) << name(t);  // broadcast
+    EXPECT_LE(apart(with({}), {x({2, 0, 8}, 1), x({2, 6, 8}, 2), x({2, 6, 4}, 3)}), near) << name(t);
+    EXPECT_LE(apart(with({}), {x({2, 5, 8}, 1), x({2, 0, 8}, 2), x({2, 0, 4}, 3)}), near) << name(t);
+  }
+}
