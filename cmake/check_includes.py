@@ -34,7 +34,8 @@ RULES = [
     (r"src/ops/", r"kernels/(cpu|cuda)/", "an op knows no device: it reaches a kernel through the table"),
     (r"src/ops/", THIRD_PARTY, "an op calls no library: the kernel behind the table does"),
     (rf"(include/gradus|src)/({ABOVE_OPS})/", r"(kernels|src/(ops|core|autograd))/", "written with public headers only"),
-    (r"(examples|tests/consumer)/", r"(?!include/gradus/)", "a user's program sees the public headers only"),
+    (r"examples/", r"(?!include/gradus/|examples/)", "a user's program sees the public headers only"),
+    (r"tests/consumer/", r"(?!include/gradus/)", "a user's program sees the public headers only"),
 ]
 
 

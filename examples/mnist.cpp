@@ -1,10 +1,7 @@
 // A convolutional network learns to tell ten kinds of clothes, or handwritten digits, apart.
 //
 //   mnist --data /usr/share/datasets/fashion-mnist --epochs 3 --save net.safetensors
-#include <cstdio>
-#include <cstdlib>
-
-#include "gradus/gradus.h"
+#include "options.h"
 
 using namespace gradus;
 
@@ -26,7 +23,6 @@ struct Options {
   int epochs = 3, batch_size = 64, workers = 2, threads = 0, steps = 0, seed = 0;
 };
 
-Options parse(int argc, char** argv);
 void show(const data::Mnist& images, Net& net, Device device);
 
 void run(const Options& options) {
@@ -35,8 +31,9 @@ void run(const Options& options) {
   const Device device = device_or_cpu(options.device);
 
   data::Mnist train_images(options.data, data::train), test_images(options.data, data::test);
-  data::DataLoader train(train_images, {.batch_size = options.batch_size, .shuffle = true, .workers = options.workers});
-  data::DataLoader test(test_images, {.batch_size = 1000, .workers = options.workers});
+  data::DataLoader train(train_images,
+                         {.batch_size = options.batch_size, .shuffle = true, .workers = options.workers, .prefetch_to = device});
+  data::DataLoader test(test_images, {.batch_size = 1000, .workers = options.workers, .prefetch_to = device});
 
   Net net;
   net.to(device);
@@ -51,7 +48,7 @@ void run(const Options& options) {
     auto steps = progress(train, "epoch " + std::to_string(epoch));
     int step = 0;
     for (auto [x, y] : steps) {
-      Tensor<float> loss = cross_entropy(net(x.to(device)), y.to(device));
+      Tensor<float> loss = cross_entropy(net(x), y);
       optimizer.zero_grad();
       loss.backward();
       optimizer.step();
@@ -63,7 +60,7 @@ void run(const Options& options) {
     net.eval();
     NoGrad no_grad;
     answers.reset();
-    for (auto [x, y] : test) answers.update(net(x.to(device)), y);
+    for (auto [x, y] : test) answers.update(net(x), y);
     std::printf("epoch %d: %.2f %% of the test images are named right\n", epoch, 100 * answers.accuracy());
   }
   if (!options.save.empty()) save(net, options.save);
@@ -100,49 +97,22 @@ void show(const data::Mnist& images, Net& net, Device device) {
   }
 }
 
-int number(const std::string& name, const char* text, int least) {
-  char* end;
-  const long value = std::strtol(text, &end, 10);
-  if (*end || end == text || value < least || value > 1 << 30)
-    throw ValueError(name + " " + text + ": not a number from " + std::to_string(least) + " on");
-  return int(value);
-}
-
-Options parse(int argc, char** argv) {
-  Options o;
-  const struct {
-    const char* name;
-    std::string& value;
-  } texts[] = {{"--data", o.data}, {"--save", o.save}, {"--device", o.device}};
-  const struct {
-    const char* name;
-    int &value, least;
-  } numbers[] = {{"--epochs", o.epochs, 1},   {"--batch-size", o.batch_size, 1}, {"--steps", o.steps, 1},
-                 {"--workers", o.workers, 0}, {"--threads", o.threads, 1},       {"--seed", o.seed, 0}};
-  for (int i = 1; i < argc; i += 2) {
-    const std::string name = argv[i];
-    if (name == "--help") {
-      std::printf(
-          "mnist [--data DIR] [--epochs N] [--batch-size N] [--seed N] [--workers N] [--threads N] [--device cpu|cuda]\n"
-          "      [--save FILE] [--steps N, after which an epoch ends]\n");
-      std::exit(0);
-    }
-    if (i + 1 == argc) throw ValueError(name + " needs a value; mnist --help tells more");
-    bool known = false;
-    for (auto& text : texts)
-      if (name == text.name) text.value = argv[i + 1], known = true;
-    for (auto& [option, value, least] : numbers)
-      if (name == option) value = number(name, argv[i + 1], least), known = true;
-    if (!known) throw ValueError("there is no " + name + "; mnist --help tells what there is");
-  }
-  return o;
-}
-
 int main(int argc, char** argv) {
-  try {
-    run(parse(argc, argv));
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "mnist: %s\n", e.what());
-    return 1;
-  }
+  return run_example("mnist", [&] {
+    Options o;
+    read_options(argc, argv,
+                 "mnist [--data DIR] [--epochs N] [--batch-size N] [--seed N] [--workers N] [--threads N] [--device cpu|cuda]\n"
+                 "      [--save FILE] [--steps N, after which an epoch ends]",
+                 {{"--data", o.data},
+                  {"--save", o.save},
+                  {"--device", o.device},
+                  {"--epochs", o.epochs, 1},
+                  {"--batch-size", o.batch_size, 1},
+                  {"--steps", o.steps, 1},
+                  {"--workers", o.workers, 0},
+                  {"--threads", o.threads, 1},
+                  {"--seed", o.seed, 0}});
+    run(o);
+    return 0;
+  });
 }

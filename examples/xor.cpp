@@ -1,7 +1,7 @@
 // Exclusive or, which no single layer can learn: two layers, four points, plain gradient descent.
-#include <cstdio>
-
-#include "gradus/gradus.h"
+//
+//   xor --device cuda
+#include "options.h"
 
 using namespace gradus;
 
@@ -12,12 +12,13 @@ struct Net : nn::Module {
   template <class T> Tensor<T> forward(Tensor<T> x) { return output(tanh(hidden(x))); }  // logits
 };
 
-int main() {
+int run(Device device) {
   manual_seed(1);
-  Tensor<float> x = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
-  Tensor<float> y = {{0}, {1}, {1}, {0}};
+  Tensor<float> x = Tensor<float>{{0, 0}, {0, 1}, {1, 0}, {1, 1}}.to(device);
+  Tensor<float> y = Tensor<float>{{0}, {1}, {1}, {0}}.to(device);
 
   Net net;
+  net.to(device);
   optim::SGD optimizer(net.parameters(), {.lr = 0.5, .momentum = 0.9});
   for (int step = 0; step <= 200; ++step) {
     Tensor<float> loss = binary_cross_entropy_with_logits(net(x), y);
@@ -35,4 +36,12 @@ int main() {
     learned = learned && (p(i, 0).item() > 0.5f) == (y(i, 0).item() > 0.5f);
   }
   return learned ? 0 : 1;
+}
+
+int main(int argc, char** argv) {
+  return run_example("xor", [&] {
+    std::string device = "cpu";
+    read_options(argc, argv, "xor [--device cpu|cuda]", {{"--device", device}});
+    return run(device_or_cpu(device));
+  });
 }
