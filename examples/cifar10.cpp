@@ -84,7 +84,7 @@ template <class T> void run(const Options& o) {
     auto steps = progress(train, "epoch " + std::to_string(epoch));
     int64_t step = 0;
     for (auto [x, y] : steps) {
-      Tensor<float> loss = cross_entropy(net(x.template to<T>()).template to<float>(), y);
+      Tensor<float> loss = cross_entropy<float>(net(x.template to<T>()), y);
       optimizer.zero_grad();
       scaler.scale(loss).backward();
       scaler.step(optimizer);

@@ -2,7 +2,6 @@
 #pragma once
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "gradus/gradus.h"
 

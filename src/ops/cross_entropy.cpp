@@ -96,23 +96,24 @@ Rows class_rows(const AnyTensor& x, const Classes& c) {
   return {losses, facts[1]};
 }
 
-AnyTensor with_classes(const AnyTensor& x, const AnyTensor& target, const CrossEntropyOptions& o) {
+/// The loss is of that type.
+AnyTensor with_classes(const AnyTensor& x, const AnyTensor& target, const CrossEntropyOptions& o, DType type) {
   check_classes(kName, x, target);
   Classes c{dense(target).reshape({-1}), o.weight.defined() ? dense(o.weight.detach()) : AnyTensor(), o.ignore_index,
             o.label_smoothing};
   Rows rows = class_rows(as_rows(x), c);
-  if (o.reduction == Reduction::none) return to(reshape(rows.losses, target.shape()), x.dtype());
+  if (o.reduction == Reduction::none) return to(reshape(rows.losses, target.shape()), type);
   AnyTensor total = sum(rows.losses);
   if (o.reduction == Reduction::mean) {
     if (c.weight.defined()) {
       // The weight is a constant here, so nothing of this is recorded.
       AnyTensor ignored = eq(c.target, c.ignore_index);
       AnyTensor counted = where(ignored, 0, to(index_select(c.weight, 0, where(ignored, 0, c.target)), total.dtype()));
-      return to(div(total, sum(counted)), x.dtype());
+      return to(div(total, sum(counted)), type);
     }
     total = div_scalar(total, double(rows.counted));
   }
-  return to(total, x.dtype());
+  return to(total, type);
 }
 
 AnyTensor with_probabilities(const AnyTensor& x, const AnyTensor& target, const CrossEntropyOptions& o) {
@@ -129,9 +130,7 @@ AnyTensor with_probabilities(const AnyTensor& x, const AnyTensor& target, const 
   return o.reduction == Reduction::mean ? div_scalar(sum(losses), double(losses.numel())) : reduced(losses, o.reduction);
 }
 
-}  // namespace
-
-AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options) {
+void check(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options) {
   class_shape(kName, logits);
   check_defined(kName, target);
   check_weight(kName, logits, options.weight);
@@ -139,8 +138,18 @@ AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const 
     fail<ValueError>(kName, ": label_smoothing ", options.label_smoothing, " is outside [0, 1]");
   if (target.device() != logits.device())
     fail<DeviceError>(kName, ": the logits are on ", logits.device(), ", the target on ", target.device());
+}
+
+}  // namespace
+
+AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options) {
+  check(logits, target, options);
   if (is_float(target.dtype()) && target.shape() == logits.shape()) return with_probabilities(logits, target, options);
-  return with_classes(logits, target, options);
+  return with_classes(logits, target, options, logits.dtype());
+}
+AnyTensor cross_entropy_in_float(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options) {
+  check(logits, target, options);
+  return with_classes(logits, target, options, accumulate_dtype(logits.dtype()));
 }
 
 AnyTensor nll_loss(const AnyTensor& x, const AnyTensor& target, const NllLossOptions& o) {

@@ -239,3 +239,23 @@ TEST(Divergences, FormulasAndGradients) {
   EXPECT_EQ(gradcheck([&](const auto& in) { return poisson_nll_loss(in[0], in[1], {.full = true}); }, {x, t}), "");
   EXPECT_EQ(gradcheck([&](const auto& in) { return gaussian_nll_loss(in[0], in[0] * 2, in[1], {.full = true}); }, {x, t}), "");
 }
+
+TEST(CrossEntropy, OfHalfTypesInFloat) {
+  Tensor<float> exact = Tensor<float>(draw({6, 5}, -3, 3, 21, DType::float32));
+  Tensor<int64_t> target = {0, 4, 2, 2, 1, 3};
+  auto check = [&]<class T>(T) {
+    Tensor<T> x = exact.to<T>();
+    x.requires_grad_();
+    Tensor<float> same = x.detach().template to<float>();
+    same.requires_grad_();
+    Tensor<float> loss = cross_entropy<float>(x, target, {.label_smoothing = 0.1}),
+                  wide = cross_entropy<float>(same, target, {.label_smoothing = 0.1});
+    EXPECT_FLOAT_EQ(loss.item(), wide.item());  // of the same logits: nothing is rounded
+    EXPECT_NE(loss.item(), float(cross_entropy(x, target, {.label_smoothing = 0.1}).item()));  // where it is
+    loss.backward(), wide.backward();
+    EXPECT_EQ(x.grad().dtype(), dtype_of<T>);
+    EXPECT_LT(distance(x.grad(), same.grad()), 0x1p-9);
+    EXPECT_EQ(cross_entropy_in_float(x, target, {.reduction = Reduction::none}).dtype(), DType::float32);
+  };
+  check(half()), check(bfloat16());
+}

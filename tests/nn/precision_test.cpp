@@ -66,8 +66,7 @@ template <class T, class Net> std::vector<double> losses(const auto& x, const Te
   optim::GradScaler scaler({.enabled = std::is_same_v<T, half>});
   std::vector<double> list;
   for (int step = 0; step < 12; ++step) {
-    Tensor<T> logits = guess<T>(net, x);
-    Tensor<float> loss = cross_entropy(logits.template to<float>(), y);
+    Tensor<float> loss = cross_entropy<float>(guess<T>(net, x), y);
     optimizer.zero_grad();
     scaler.scale(loss).backward();
     for (const AnyTensor& p : net.parameters()) {

@@ -18,6 +18,9 @@ struct CrossEntropyOptions {
 /// class outside [0, C).
 ///   Tensor<float> loss = cross_entropy(net(x), y, {.label_smoothing = 0.1});
 AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options = {});
+/// The same for classes, with the loss of half types in float, in which it is summed, while the logits stay as they are:
+///   Tensor<float> loss = cross_entropy<float>(net(x.to<bfloat16>()), y);
+AnyTensor cross_entropy_in_float(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options = {});
 
 struct NllLossOptions {
   AnyTensor weight = {};
@@ -137,6 +140,11 @@ AnyTensor multilabel_soft_margin_loss(const AnyTensor& x, const AnyTensor& targe
 template <class T>
 Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
   return Tensor<T>(cross_entropy(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
+}
+template <class R, class T>
+requires(std::is_same_v<R, float> && (std::is_same_v<T, half> || std::is_same_v<T, bfloat16>)) Tensor<R> cross_entropy(
+    const Tensor<T>& x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
+  return Tensor<R>(cross_entropy_in_float(x, target, options));
 }
 template <class T>
 requires(!std::is_same_v<T, int64_t>) Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<T>& target,

@@ -2,7 +2,7 @@
 //
 //   optim::GradScaler scaler;
 //   ...
-//   Tensor<float> loss = cross_entropy(net(x.to<half>()).to<float>(), y);
+//   Tensor<float> loss = cross_entropy<float>(net(x.to<half>()), y);
 //   optimizer.zero_grad();
 //   scaler.scale(loss).backward();
 //   scaler.unscale_(optimizer);                                // only where something needs the true gradients, such as
