@@ -77,9 +77,9 @@ __device__ void products_of_rows(Square<kSide, A>& s, A (*left)[kSide + 1], A (*
   for (int64_t d0 = 0; d0 < size; d0 += kDepth) {
     __syncthreads();  // what was there before has been used
     fill_slab<kSide>(left, true,
-                     [&](int d, int i) { return i < rows_a && d0 + d < size ? A(widen(a[i * step_a + d0 + d])) : A(0); });
+                     [&](int d, int i, int) { return i < rows_a && d0 + d < size ? A(widen(a[i * step_a + d0 + d])) : A(0); });
     fill_slab<kSide>(right, true,
-                     [&](int d, int i) { return i < rows_b && d0 + d < size ? A(widen(b[i * step_b + d0 + d])) : A(0); });
+                     [&](int d, int i, int) { return i < rows_b && d0 + d < size ? A(widen(b[i * step_b + d0 + d])) : A(0); });
     __syncthreads();
     s.add_product(left, right);
   }
@@ -90,7 +90,7 @@ template <class T, int kSide, class A> __device__ void add_weighted_rows(Square<
                                                                          int64_t rows, int64_t first, int64_t width) {
   for (int k = 0; k < kSide && k < rows; k += kDepth) {
     __syncthreads();  // weights are there, and what was in `right` has been used
-    fill_slab<kSide>(right, false, [&](int d, int i) {
+    fill_slab<kSide>(right, false, [&](int d, int i, int) {
       return k + d < rows && first + i < width ? A(widen(b[(k + d) * step + first + i])) : A(0);
     });
     __syncthreads();

@@ -43,11 +43,11 @@ template <class T> __global__ void __launch_bounds__(kThreads) multiply(const __
     square.clear();
     for (int64_t k = 0; k < p.inner; k += kDepth) {
       __syncthreads();  // what was there before has been used
-      fill_slab<kTile>(left, p.a.column == 1, [&](int d, int i) {
+      fill_slab<kTile>(left, p.a.column == 1, [&](int d, int i, int) {
         const int64_t row = first_row + i, at = k + d;
         return row < p.rows && at < p.inner ? A(widen(a[row * p.a.row + at * p.a.column])) : A(0);
       });
-      fill_slab<kTile>(right, p.b.row == 1, [&](int d, int i) {
+      fill_slab<kTile>(right, p.b.row == 1, [&](int d, int i, int) {
         const int64_t column = first_column + i, at = k + d;
         return column < p.columns && at < p.inner ? A(widen(b[at * p.b.row + column * p.b.column])) : A(0);
       });

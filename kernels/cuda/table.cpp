@@ -60,6 +60,12 @@ const KernelTable& table() {
     OFFERS(dropout);
     OFFERS(attention);
     OFFERS(attention_backward);
+    OFFERS(channel_norm);
+    OFFERS(channel_norm_fixed);
+    OFFERS(channel_norm_backward);
+    OFFERS(conv2d);
+    OFFERS(conv2d_backward_input);
+    OFFERS(conv2d_backward_weight);
     OFFERS(update);
     OFFERS(arange);
     OFFERS(linspace);

@@ -44,12 +44,14 @@ template <int kSide, class A> struct Square {
   }
 };
 
-/// slab[d][i] = f(d, i). Neighbouring threads take neighbouring depths, or neighbours of one depth: as they lie in memory.
+/// slab[d][i] = f(d, i, n), for the n-th element that a thread fills. Neighbouring threads take neighbouring depths, or neighbours of one
+/// depth: as they lie in memory. A thread's elements share a depth in the first case, and their place i in the second.
 template <int kSide, class A, class F> __device__ void fill_slab(A (*slab)[kSide + 1], bool along_depth, F f) {
 #pragma unroll
-  for (int t = threadIdx.x; t < kSide * kDepth; t += kThreads) {
+  for (int n = 0; n < kSide * kDepth / int(kThreads); ++n) {
+    const int t = int(threadIdx.x) + n * int(kThreads);
     const int d = along_depth ? t % kDepth : t / kSide, i = along_depth ? t / kDepth : t % kSide;
-    slab[d][i] = f(d, i);
+    slab[d][i] = f(d, i, n);
   }
 }
 

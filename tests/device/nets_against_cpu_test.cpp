@@ -225,3 +225,60 @@ GPU_TEST(Gpu, Attention) {
     EXPECT_LE(apart(with({}), {x({2, 5, 8}, 1), x({2, 0, 8}, 2), x({2, 0, 4}, 3)}), near) << name(t);
   }
 }
+
+// Channels first and last, odd sizes, statistics of the batch, of groups, of images and fixed ones.
+GPU_TEST(Gpu, ChannelNorms) {
+  for (DType t : kFloats) {
+    const double near = 16 * tolerance(t);
+    const DType wide = t == DType::float64 ? t : DType::float32;
+    for (const Shape& shape : {Shape{4, 6, 5, 7}, Shape{3, 40, 9, 9}, Shape{70, 4}, Shape{2, 8, 300}, Shape{2, 36, 20, 16}})
+      for (bool last : {false, true}) {
+        if (last && shape.rank != 4) continue;
+        AnyTensor x = draw(shape, -1, 3, 1, t), w = draw({shape[1]}, 0.5, 2, 2, t), b = draw({shape[1]}, -1, 1, 3, t);
+        if (last) x = x.permute({0, 2, 3, 1}).contiguous().permute({0, 3, 1, 2});
+        AnyTensor mean = draw({shape[1]}, 0, 1, 4, wide), var = draw({shape[1]}, 0.5, 2, 5, wide);
+        for (bool training : {true, false}) {
+          auto norm = [&](const auto& in) {
+            Device d = in[0].device();
+            AnyTensor m = mean.to(d).clone(), v = var.to(d).clone(),
+                      y = batch_norm(in[0], m, v, in[1], in[2], {.training = training, .eps = 0.1});
+            return y + (m.sum() + v.sum()).to(y.dtype()) * 0.1;
+          };
+          EXPECT_LE(apart(norm, {x, w, b}), near) << name(t) << to_string(shape) << last << training;
+        }
+        auto plain = [&](const auto& in) { return batch_norm(in[0], {}, {}, {}, {}, {.training = true, .eps = 0.1}); };
+        EXPECT_LE(apart(plain, {x}), near) << name(t) << to_string(shape) << last;
+        if (shape.rank == 2) continue;
+        for (int64_t groups : {int64_t(1), int64_t(2), shape[1]}) {
+          auto norm = [&](const auto& in) { return group_norm(in[0], groups, in[1], in[2], 0.1); };
+          EXPECT_LE(apart(norm, {x, w, b}), near) << name(t) << to_string(shape) << last << groups;
+        }
+        auto images = [&](const auto& in) { return instance_norm(in[0], {}, {}, in[1], in[2], {.eps = 0.1}); };
+        EXPECT_LE(apart(images, {x, w, b}), near) << name(t) << to_string(shape) << last;
+      }
+  }
+  AnyTensor far = (draw({8, 4, 30, 30}, -1, 1, 9) + 4096.0).to(DType::float32);
+  auto norm = [](const auto& in) { return batch_norm(in[0], {}, {}, {}, {}, {.training = true}); };
+  EXPECT_LE(apart(norm, {far}), 5e-3);  // a last place of the mean, over the deviation
+}
+
+GPU_TEST(Gpu, Convolutions) {
+  struct Case {
+    Shape x, w;
+    Conv2dOptions o;
+  };
+  const Case cases[] = {{{2, 3, 7, 9}, {5, 3, 3, 3}, {.padding = 1}},
+                        {{2, 3, 8, 9}, {70, 3, 3, 2}, {.stride = 2, .padding = 1}},
+                        {{1, 20, 12, 12}, {8, 20, 1, 1}, {}},
+                        {{2, 6, 11, 10}, {9, 2, 3, 3}, {.stride = {2, 1}, .padding = {2, 0}, .dilation = {2, 3}, .groups = 3}},
+                        {{2, 8, 9, 9}, {8, 1, 3, 3}, {.padding = 1, .groups = 8}},
+                        {{3, 4, 30, 30}, {6, 4, 5, 5}, {.stride = 3, .padding = 4}},
+                        {{1, 66, 5, 5}, {3, 66, 4, 4}, {.padding = 2}}};
+  for (DType t : kFloats)
+    for (const Case& c : cases) {
+      AnyTensor x = draw(c.x, -1, 1, 1, t), w = draw(c.w, -1, 1, 2, t), b = draw({c.w[0]}, -1, 1, 3, t);
+      auto f = [&](const auto& in) { return conv2d(in[0], in[1], in[2], c.o); };
+      EXPECT_LE(apart(f, {x, w, b}), 32 * tolerance(t)) << name(t) << to_string(c.x) << to_string(c.w);
+      EXPECT_LE(apart(f, {x, w, AnyTensor()}), 32 * tolerance(t)) << name(t) << to_string(c.x) << to_string(c.w);
+    }
+}
