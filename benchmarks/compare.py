@@ -11,10 +11,11 @@ import argparse
 import glob
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
+
+import figures
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TRAINING = ["mlp", "convnet", "resnet", "gpt"]
@@ -35,8 +36,7 @@ def environment(peer):
 def run(command, peer, threads):
     env = environment(peer)
     env["OMP_NUM_THREADS"] = str(threads)
-    out = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
-    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    return figures.lines(command, env)
 
 
 def build_peer(folder):
@@ -49,10 +49,6 @@ def build_peer(folder):
         subprocess.run(["g++", "-O2", "-std=c++17", "-w", "-I/usr/include/torch/csrc/api/include", source, "-o", program,
                         "-ltorch", "-ltorch_cpu", "-lc10"], check=True)
     return program
-
-
-def figure(case, value, unit, peer, ratio, **more):
-    print(json.dumps(dict(case=case, value=round(value, 4), unit=unit, peer=round(peer, 4), ratio=round(ratio, 3), **more)), flush=True)
 
 
 def same_losses(case, ours, peer, threads):
@@ -100,18 +96,11 @@ def main():
         ours = os.path.join(programs, "overhead_bench" if case == "overhead" else "train_bench")
         if case != "overhead":
             same_losses(case, ours, peer, args.threads)
-        mine, theirs, units = {}, {}, {}
+        rounds = figures.Rounds()
         for _ in range(args.rounds):
             extra = [] if case == "overhead" else ["--threads", str(args.threads)]
-            for program, figures, is_peer in ((ours, mine, False), (peer, theirs, True)):
-                for line in run([program, case] + extra, is_peer, args.threads):
-                    figures.setdefault(line["case"], []).append(line["value"])
-                    units[line["case"]] = line["unit"]
-        for name in mine:
-            if name in theirs:
-                ratios = [b / a for a, b in zip(mine[name], theirs[name])]
-                figure(name, statistics.median(mine[name]), units[name], statistics.median(theirs[name]), statistics.median(ratios),
-                       lowest=round(min(ratios), 3), highest=round(max(ratios), 3))
+            rounds.add(*(run([program, case] + extra, is_peer, args.threads) for program, is_peer in ((ours, False), (peer, True))))
+        rounds.report()
 
 
 if __name__ == "__main__":

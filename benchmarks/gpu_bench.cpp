@@ -1,0 +1,300 @@
+// What a GPU does with this library: one JSON line a figure, under the names that compare_gpu.py pairs with the peer's.
+//   gpu_bench [ceilings] [elementwise] [overhead] [attention] [mnist] [resnet] [gpt2]      all where none is named
+//   gpu_bench --device cpu --small [CASE ...]     the same cases with small sizes, to see that they run and are right; their figures mean nothing
+// Each op is checked against the CPU on a part of its result before it is timed. A case that fails says why, and the others go on.
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <string>
+
+#include "benchmarks/bench.h"
+#include "benchmarks/gpu_nets.h"
+
+using namespace bench;
+
+namespace {
+
+Device device;
+bool small = false;
+int failures = 0;
+
+/// A size for a GPU, or the one that is enough to see that a case runs.
+int64_t of(int64_t large, int64_t little) { return small ? little : large; }
+
+/// Milliseconds of f by the device's clock: the median over repetitions of `inner` calls each.
+double ms(const std::function<void()>& f, int warm = 10, int repetitions = 30, int inner = 1) {
+  if (small) warm = 1, repetitions = 3, inner = 1;
+  for (int i = 0; i < warm; ++i) f();
+  synchronize(device);
+  std::vector<double> times;
+  const Stream stream = Stream::current(device);
+  for (int i = 0; i < repetitions; ++i) {
+    Event begin, end;
+    begin.record(stream);
+    for (int k = 0; k < inner; ++k) f();
+    end.record(stream);
+    times.push_back(end.milliseconds_since(begin) / inner);
+  }
+  return median(times);
+}
+
+void out(const std::string& name, double value, const char* unit, const std::string& more = "") {
+  std::printf("{\"case\": \"%s\", \"peer\": \"gradus\", \"value\": %.6g, \"unit\": \"%s\"%s%s}\n", name.c_str(), value, unit,
+              more.c_str(), small ? ", \"small\": true" : "");
+  std::fflush(stdout);
+}
+std::string field(const char* name, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, ", \"%s\": %.6g", name, value);
+  return text;
+}
+
+/// Throws unless both are within `tolerance` of each other, relative to 1 + |wanted|.
+void check(const std::string& what, const AnyTensor& got, const AnyTensor& wanted, double tolerance) {
+  NoGrad no_grad;
+  AnyTensor a = got.detach().to(kCPU).to(DType::float64), b = wanted.detach().to(kCPU).to(DType::float64);
+  const double off = amax(abs(a - b) / (1 + abs(b))).item();
+  if (!(off <= tolerance)) throw Error(what + " is off by " + std::to_string(off));
+}
+AnyTensor on_cpu(const AnyTensor& x) { return x.detach().to(kCPU).to(DType::float32); }
+
+AnyTensor normal(const Shape& shape, DType t = DType::bfloat16) { return randn(shape, t, default_generator(), device); }
+AnyTensor leaf(const Shape& shape) { return normal(shape).requires_grad_(); }
+Tensor<int64_t> integers(int64_t below, const Shape& shape) { return randint(0, below, shape).to(device); }
+
+constexpr double kHalf = 0x1p-7;  // a rounding of bfloat16 in the result and one in what it is compared with
+
+void ceilings() {
+  NoGrad no_grad;
+  auto product = [](const char* name, int64_t n, DType t, double tolerance) {
+    AnyTensor a = normal({n, n}, t), b = normal({n, n}, t), y = matmul(a, b);
+    const double scale = std::sqrt(double(n));
+    check(name, on_cpu(y.narrow(0, 0, 2)) / scale, matmul(on_cpu(a.narrow(0, 0, 2)), on_cpu(b)) / scale, tolerance);
+    out(name, 2.0 * double(n) * double(n) * double(n) / ms([&] { matmul(a, b); }) / 1e9, "TFLOP/s");
+  };
+  product("gemm_bf16_4096", of(4096, 64), DType::bfloat16, kHalf);
+  product("gemm_bf16_8192", of(8192, 96), DType::bfloat16, kHalf);
+  product("gemm_fp16_4096", of(4096, 64), DType::float16, kHalf);
+  product("gemm_fp16_8192", of(8192, 96), DType::float16, kHalf);
+  product("gemm_fp32_4096", of(4096, 64), DType::float32, 1e-5);
+  AnyTensor x = normal({of(1 << 30, 1 << 16)}), y = empty_like(x);
+  out("copy", 4 * double(x.numel()) / ms([&] { y.copy_(x); }) / 1e6, "GB/s");
+  check("copy", y.narrow(0, 7, 1000), x.narrow(0, 7, 1000), 0);
+}
+
+void elementwise() {
+  {
+    NoGrad no_grad;
+    const int64_t n = of(1 << 28, 1 << 16);
+    AnyTensor x = normal({n}), y = normal({n});
+    auto part = [](const AnyTensor& t) { return on_cpu(t.narrow(0, t.numel() - 1000, 1000)); };
+    check("add", part(x + y), part(x) + part(y), kHalf);
+    check("gelu", part(gelu_tanh(x)), gelu_tanh(part(x)), kHalf);
+    out("add_bf16", 6 * double(n) / ms([&] { add(x, y); }) / 1e6, "GB/s");
+    out("gelu_bf16", 4 * double(n) / ms([&] { gelu_tanh(x); }) / 1e6, "GB/s");
+  }
+  const int64_t rows = of(16384, 64), width = of(4096, 128);
+  AnyTensor x = leaf({rows, width}), w = leaf({width}), b = leaf({width}), g = normal({rows, width});
+  const double bytes = double(x.numel()) * 2;
+  {
+    NoGrad no_grad;
+    AnyTensor head = on_cpu(x.narrow(0, 0, 3)), whole = on_cpu(x);
+    check("layer_norm", layer_norm(x, {width}, w, b).narrow(0, 0, 3), layer_norm(head, {width}, on_cpu(w), on_cpu(b)), 2 * kHalf);
+    check("softmax", softmax(x, -1).narrow(0, 0, 3), softmax(head, -1), kHalf);
+    check("sum of rows", sum(x, -1).narrow(0, 0, 3), sum(head, -1), kHalf);
+    check("sum of columns", sum(x, 0), sum(whole, 0), kHalf);
+    check("sum of all", sum(x), sum(whole), kHalf);
+    check("transposed copy", x.t().contiguous().narrow(0, 0, 3), whole.t().narrow(0, 0, 3), 0);
+    out("layernorm_fwd_bf16", 2 * bytes / ms([&] { layer_norm(x, {width}, w, b); }) / 1e6, "GB/s");
+    out("softmax_fwd_bf16", 2 * bytes / ms([&] { softmax(x, -1); }) / 1e6, "GB/s");
+    out("sum_rows_bf16", bytes / ms([&] { sum(x, -1); }) / 1e6, "GB/s");
+    out("sum_cols_bf16", bytes / ms([&] { sum(x, 0); }) / 1e6, "GB/s");
+    out("sum_all_bf16", bytes / ms([&] { sum(x); }) / 1e6, "GB/s");
+    out("transpose_copy_bf16", 2 * bytes / ms([&] { x.t().contiguous(); }) / 1e6, "GB/s");
+  }
+  AnyTensor o = layer_norm(x, {width}, w, b);
+  out("layernorm_bwd_bf16", 3 * bytes / ms([&] { grad({o}, {x, w, b}, {g}, {.retain_graph = true}); }) / 1e6, "GB/s");
+  AnyTensor p = softmax(x, -1);
+  out("softmax_bwd_bf16", 3 * bytes / ms([&] { grad({p}, {x}, {g}, {.retain_graph = true}); }) / 1e6, "GB/s");
+
+  const int64_t tokens = of(8192, 32), classes = of(50304, 300);
+  Tensor<bfloat16> logits(leaf({tokens, classes}));
+  Tensor<int64_t> target = integers(classes, {tokens});
+  auto step = [&] { return grad({cross_entropy<float>(logits, target)}, {logits})[0]; };
+  AnyTensor same = on_cpu(logits).requires_grad_();
+  check("cross entropy's gradient", step().to(DType::float32) * double(tokens),
+        grad({cross_entropy(same, target.to(kCPU))}, {same})[0] * double(tokens), kHalf);
+  out("cross_entropy_fwdbwd_bf16", ms(step), "ms", field("ideal_bytes", 6 * double(logits.numel())));
+}
+
+/// Seconds of the host until f returns, the device being idle before: the median.
+double host_seconds(const std::function<void()>& f) {
+  f();
+  synchronize(device);
+  std::vector<double> times;
+  for (int i = 0; i < (small ? 3 : 20); ++i) {
+    const double start = now();
+    f();
+    times.push_back(now() - start);
+    synchronize(device);
+  }
+  return median(times);
+}
+
+void overhead() {
+  constexpr int kOps = 1000;
+  AnyTensor a = normal({16}, DType::float32), b = normal({16}, DType::float32);
+  auto chain = [&](AnyTensor x) {
+    for (int i = 0; i < kOps; ++i) x = x + b;
+    return x;
+  };
+  {
+    NoGrad no_grad;
+    out("host_us_per_op_nograd_python", host_seconds([&] { chain(a); }) * 1e6 / kOps, "us/op");
+  }
+  AnyTensor needs = a.clone().requires_grad_();
+  out("host_us_per_op_grad_python", host_seconds([&] { chain(needs); }) * 1e6 / kOps, "us/op");
+  const double both = host_seconds([&] {
+    chain(needs).sum().backward();
+    needs.set_grad({});
+    synchronize(device);
+  });
+  out("us_per_op_fwd_bwd_python", both * 1e6 / kOps, "us/op");
+}
+
+void attention() {
+  const int64_t sizes[][4] = {{32, 12, 1024, 64}, {4, 16, 4096, 128}, {2, 16, 8192, 128}};
+  for (auto [batch, heads, time, width] : sizes) {
+    const std::string name =
+        "causal_B" + std::to_string(batch) + "H" + std::to_string(heads) + "T" + std::to_string(time) + "D" + std::to_string(width);
+    const Shape shape = {of(batch, 2), of(heads, 2), of(time, 48), width};
+    AnyTensor q = leaf(shape), k = leaf(shape), v = leaf(shape), g = normal(shape);
+    auto forward = [&] { return scaled_dot_product_attention(q, k, v, {.is_causal = true}); };
+    auto first = [](const AnyTensor& x) {
+      return on_cpu(x.select(0, 1).select(0, 1).narrow(0, 0, 16));
+    };  // looks at nothing behind it
+    AnyTensor y = forward();
+    check(name, first(y), scaled_dot_product_attention(first(q), first(k), first(v), {.is_causal = true}), 2 * kHalf);
+    const double flops = 4.0 * double(shape[0] * shape[1]) * double(shape[2]) * double(shape[2]) * double(width) / 2;
+    {
+      NoGrad no_grad;
+      out("attn_fwd_" + name, flops / ms(forward) / 1e9, "TFLOP/s");
+    }
+    out("attn_bwd_" + name, 2.5 * flops / ms([&] { grad({y}, {q, k, v}, {g}, {.retain_graph = true}); }) / 1e9, "TFLOP/s");
+  }
+}
+
+/// Milliseconds of a training step; the loss must be a number at its end.
+template <class F> double train_ms(optim::Optimizer& optimizer, F loss_of, int warm = 15, int repetitions = 20, int inner = 5) {
+  Tensor<float> loss;
+  const double time = ms(
+      [&] {
+        optimizer.zero_grad();
+        loss = loss_of();
+        loss.backward();
+        optimizer.step();
+      },
+      warm, repetitions, inner);
+  if (!std::isfinite(loss.item())) throw Error("the loss is " + std::to_string(loss.item()));
+  return time;
+}
+std::string peak() { return field("peak_gib", double(memory_stats(device).peak_in_use) / double(1 << 30)); }
+
+void mnist() {
+  for (int64_t batch : {64, 1024}) {
+    Tensor<float> x(normal({of(batch, 4), 1, 28, 28}, DType::float32));
+    Tensor<int64_t> y = integers(10, {x.size(0)});
+    ConvNet net;
+    net.to(device);
+    optim::Adam optimizer(net.parameters());
+    const double t = train_ms(optimizer, [&] { return cross_entropy(net(x), y); });
+    out("mnist_convnet_fp32_b" + std::to_string(batch), double(x.size(0)) / t * 1e3, "samples/s", field("ms", t));
+  }
+}
+
+/// With bfloat16 activations over float weights, in channels last.
+template <class Net>
+void images(const std::string& name, int64_t batch, int64_t side, int64_t classes, int repetitions, int inner) {
+  AnyTensor x = empty_channels_last({batch, 3, side, side}, DType::float32, device);
+  x.copy_(normal(x.shape(), DType::float32));
+  Tensor<int64_t> y = integers(classes, {batch});
+  Net net;
+  net.to(device);
+  optim::SGD optimizer(net.parameters(), {.lr = small ? 1e-3 : 0.1, .momentum = 0.9, .weight_decay = 5e-4});
+  reset_peak_memory(device);
+  auto loss = [&] { return cross_entropy<float>(net(Tensor<float>(x).to<bfloat16>()), y); };
+  const double t = train_ms(optimizer, loss, 15, repetitions, inner);
+  out(name, double(batch) / t * 1e3, "img/s", field("ms", t) + peak());
+}
+void resnet() {
+  images<ResNet18>("resnet18_cifar_bf16_b512", of(512, 2), 32, 10, 20, 5);
+  images<ResNet50>("resnet50_bf16_b256", of(256, 2), of(224, 64), 1000, 8, 3);
+}
+
+void gpt2() {
+  Gpt2Size size;
+  if (small) size = {.vocabulary = 300, .context = 32, .width = 32, .layers = 2, .heads = 2};
+  const int64_t batch = of(32, 2), time = size.context;
+  Tensor<int64_t> x = integers(of(50257, 300), {batch, time}), y = integers(of(50257, 300), {batch * time});
+  Gpt2 net(size);
+  net.to(device);
+  optim::AdamW optimizer(net.parameters(), {.lr = 3e-4});
+  reset_peak_memory(device);
+  const double t = train_ms(
+      optimizer, [&] { return cross_entropy<float>(net.forward<bfloat16>(x), y); }, 8, 8, 2);
+  const double per_second = double(batch * time) / t * 1e3;
+  const double flops =
+      6 * double(net.num_parameters()) + 6.0 * double(size.layers * size.width * time);  // a token's, attention causal
+  out("gpt2_124m_bf16_B32T1024", per_second, "tokens/s", field("ms", t) + field("mfu", per_second * flops / 989e12) + peak());
+}
+
+const struct {
+  const char* name;
+  void (*run)();
+} kCases[] = {{"ceilings", ceilings}, {"elementwise", elementwise}, {"overhead", overhead}, {"attention", attention},
+              {"mnist", mnist},       {"resnet", resnet},           {"gpt2", gpt2}};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string wanted = "cuda";
+  std::vector<std::string> only;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--device" && i + 1 < argc) {
+      wanted = argv[++i];
+    } else if (word == "--small") {
+      small = true;
+    } else {
+      bool known = false;
+      for (const auto& one : kCases) known = known || word == one.name;
+      if (!known) return std::fprintf(stderr, "gpu_bench: there is no case '%s'\n", word.c_str()), 2;
+      only.push_back(word);
+    }
+  }
+  try {
+    device = Device(wanted);
+    Stream::current(device);  // throws, saying why, where there is none
+  } catch (const Error& e) {
+    std::fprintf(stderr, "gpu_bench: no GPU to measure: %s\ngpu_bench --device cpu --small runs the cases on the CPU\n", e.what());
+    return 77;
+  }
+  for (const auto& one : kCases) {
+    if (!only.empty() && std::find(only.begin(), only.end(), one.name) == only.end()) continue;
+    manual_seed(0);
+    const double start = now();
+    try {
+      one.run();
+    } catch (const std::exception& e) {
+      std::string text = e.what();
+      for (char& c : text)
+        if (c == '"' || c == '\\' || c == '\n') c = ' ';
+      std::printf("{\"case\": \"%s\", \"error\": \"%s\"}\n", one.name, text.c_str());
+      ++failures;
+    }
+    empty_cache(device);
+    std::printf("# %s took %.1f s\n", one.name, now() - start);
+    std::fflush(stdout);
+  }
+  return failures ? 1 : 0;
+}
