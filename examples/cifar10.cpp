@@ -108,8 +108,8 @@ template <class T> void run(const Options& o) {
 int main(int argc, char** argv) {
   return run_example("cifar10", [&] {
     Options o;
-    read_options(argc, argv,
-                 "cifar10 [--data DIR] [--epochs N] [--batch-size N] [--lr X] [--width N, channels of the first stage] [--seed N]\n"
+    read_options("cifar10", argc, argv,
+                 "[--data DIR] [--epochs N] [--batch-size N] [--lr X] [--width N, channels of the first stage] [--seed N]\n"
                  "        [--workers N] [--threads N] [--device cpu|cuda] [--precision float|bfloat16|half] [--save FILE]\n"
                  "        [--steps N, after which an epoch ends]",
                  {{"--data", o.data},

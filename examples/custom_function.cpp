@@ -60,7 +60,7 @@ int run(Device device) {
 int main(int argc, char** argv) {
   return run_example("custom_function", [&] {
     std::string device = "cpu";
-    read_options(argc, argv, "custom_function [--device cpu|cuda]", {{"--device", device}});
+    read_options("custom_function", argc, argv, "[--device cpu|cuda]", {{"--device", device}});
     return run(device_or_cpu(device));
   });
 }

@@ -183,8 +183,8 @@ template <class T> void run(const Options& o) {
 int main(int argc, char** argv) {
   return run_example("gpt2", [&] {
     Options o;
-    read_options(argc, argv,
-                 "gpt2 --data FILE | --random  [--layers N] [--heads N] [--width N] [--context N] [--vocabulary N] [--batch N]\n"
+    read_options("gpt2", argc, argv,
+                 "--data FILE | --random  [--layers N] [--heads N] [--width N] [--context N] [--vocabulary N] [--batch N]\n"
                  "     [--steps N] [--lr X] [--warmup N] [--weight-decay X] [--clip X] [--log N] [--seed N] [--threads N]\n"
                  "     [--device cpu|cuda] [--precision float|bfloat16|half] [--save FILE]\n"
                  "     [--sample N, bytes to write at the end] [--prompt TEXT] [--temperature X] [--top-k N, 0 for all]",

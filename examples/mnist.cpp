@@ -100,8 +100,8 @@ void show(const data::Mnist& images, Net& net, Device device) {
 int main(int argc, char** argv) {
   return run_example("mnist", [&] {
     Options o;
-    read_options(argc, argv,
-                 "mnist [--data DIR] [--epochs N] [--batch-size N] [--seed N] [--workers N] [--threads N] [--device cpu|cuda]\n"
+    read_options("mnist", argc, argv,
+                 "[--data DIR] [--epochs N] [--batch-size N] [--seed N] [--workers N] [--threads N] [--device cpu|cuda]\n"
                  "      [--save FILE] [--steps N, after which an epoch ends]",
                  {{"--data", o.data},
                   {"--save", o.save},

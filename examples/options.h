@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "gradus/gradus.h"
 
@@ -19,38 +20,46 @@ struct Option {
   double* real = nullptr;
   bool* flag = nullptr;
   int least = 0;
-
-  void set(const char* value) const {
-    auto refuse = [&](const std::string& wanted) { throw ValueError(std::string(name) + " " + value + ": not a number" + wanted); };
-    char* end = nullptr;
-    if (text) *text = value;
-    if (real && ((*real = std::strtod(value, &end)), *end || end == value || !(*real >= 0))) refuse(", at least 0");
-    if (!integer) return;
-    const long number = std::strtol(value, &end, 10);
-    if (*end || end == value || number < least || number > 1 << 30) refuse(" from " + std::to_string(least) + " on");
-    *integer = int(number);
-  }
 };
 
-/// Reads the command line into options. `usage` begins with the program's name; --help prints it. Throws ValueError.
-inline void read_options(int argc, char** argv, const std::string& usage, std::initializer_list<Option> options) {
-  const std::string help = "; " + usage.substr(0, usage.find(' ')) + " --help tells ";
+[[noreturn]] inline void refuse_option(std::initializer_list<const char*> parts) {
+  std::string message;
+  for (const char* part : parts) message += part;
+  throw ValueError(message);
+}
+
+inline void set_option(const Option& option, const char* value) {
+  char* end = nullptr;
+  if (option.text) {
+    *option.text = value;
+  } else if (option.real) {
+    *option.real = std::strtod(value, &end);
+    if (*end || end == value || !(*option.real >= 0)) refuse_option({option.name, " ", value, ": not a number, at least 0"});
+  } else {
+    const long number = std::strtol(value, &end, 10);
+    if (*end || end == value || number < option.least || number > 1 << 30)
+      refuse_option({option.name, " ", value, ": not a number from ", std::to_string(option.least).c_str(), " on"});
+    *option.integer = int(number);
+  }
+}
+
+/// Reads the command line into options; --help prints `usage`. Throws ValueError.
+inline void read_options(const char* program, int argc, char** argv, const char* usage, std::initializer_list<Option> options) {
   for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    if (name == "--help") {
-      std::printf("%s\n", usage.c_str());
+    if (!std::strcmp(argv[i], "--help")) {
+      std::printf("%s %s\n", program, usage);
       std::exit(0);
     }
     const Option* found = nullptr;
     for (const Option& option : options)
-      if (name == option.name) found = &option;
-    if (!found) throw ValueError("there is no " + name + help + "what there is");
-    if (found->flag)
+      if (!std::strcmp(argv[i], option.name)) found = &option;
+    if (!found) refuse_option({"there is no ", argv[i], "; ", program, " --help tells what there is"});
+    if (found->flag) {
       *found->flag = true;
-    else if (++i < argc)
-      found->set(argv[i]);
-    else
-      throw ValueError(name + " needs a value" + help + "more");
+    } else {
+      if (i + 1 == argc) refuse_option({argv[i], " needs a value; ", program, " --help tells more"});
+      set_option(*found, argv[++i]);
+    }
   }
 }
 

@@ -42,7 +42,7 @@ int run(Device device) {
 int main(int argc, char** argv) {
   return run_example("regression", [&] {
     std::string device = "cpu";
-    read_options(argc, argv, "regression [--device cpu|cuda]", {{"--device", device}});
+    read_options("regression", argc, argv, "[--device cpu|cuda]", {{"--device", device}});
     return run(device_or_cpu(device));
   });
 }

@@ -41,7 +41,7 @@ int run(Device device) {
 int main(int argc, char** argv) {
   return run_example("xor", [&] {
     std::string device = "cpu";
-    read_options(argc, argv, "xor [--device cpu|cuda]", {{"--device", device}});
+    read_options("xor", argc, argv, "[--device cpu|cuda]", {{"--device", device}});
     return run(device_or_cpu(device));
   });
 }
