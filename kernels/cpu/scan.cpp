@@ -44,8 +44,9 @@ template <class F> void for_each_bundle(const Lines& l, F f) {
 }
 
 template <class A> A log_add(A a, A b) {
+  if (a != a || b != b) return a + b;  // std::max and std::min would drop a NaN that comes second
   A high = std::max(a, b), low = std::min(a, b);
-  if (!(std::isfinite(high) && std::isfinite(low))) return a != a || b != b ? a + b : high;
+  if (!(std::isfinite(high) && std::isfinite(low))) return high;
   return high + std::log1p(std::exp(low - high));
 }
 

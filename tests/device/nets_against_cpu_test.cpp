@@ -282,3 +282,87 @@ GPU_TEST(Gpu, Convolutions) {
       EXPECT_LE(apart(f, {x, w, AnyTensor()}), 32 * tolerance(t)) << name(t) << to_string(c.x) << to_string(c.w);
     }
 }
+
+GPU_TEST(Gpu, PoolsAndInterpolation) {
+  for (DType t : kFloats)
+    for (const Shape& shape : {Shape{2, 3, 9, 11}, Shape{1, 40, 8, 8}, Shape{2, 1, 5, 6}})
+      for (bool last : {false, true}) {
+        AnyTensor x = draw(shape, -1, 1, 1, t);
+        if (last) x = x.permute({0, 2, 3, 1}).contiguous().permute({0, 3, 1, 2});
+        auto check = [&](const char* what, const Function& f) {
+          EXPECT_LE(apart(f, {x}), 4 * tolerance(t)) << what << name(t) << to_string(shape) << last;
+        };
+        check("max", [](const auto& in) { return max_pool2d(in[0], {.kernel = 2}); });
+        check("max padded",
+              [](const auto& in) { return max_pool2d(in[0], {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true}); });
+        check("max dilated", [](const auto& in) { return max_pool2d(in[0], {.kernel = 2, .stride = 1, .dilation = 2}); });
+        check("average", [](const auto& in) { return avg_pool2d(in[0], {.kernel = 3, .stride = 2, .padding = 1}); });
+        check("average inside", [](const auto& in) {
+          return avg_pool2d(in[0], {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false});
+        });
+        check("adaptive average", [](const auto& in) { return adaptive_avg_pool2d(in[0], {3, 4}); });
+        check("adaptive max", [](const auto& in) { return adaptive_max_pool2d(in[0], {3, 4}); });
+        for (InterpolateMode mode : {InterpolateMode::nearest, InterpolateMode::linear, InterpolateMode::bicubic})
+          for (double scale : {0.6, 2.0})
+            check("interpolation", [&](const auto& in) { return interpolate(in[0], {.scale_factor = scale, .mode = mode}); });
+      }
+  AnyTensor holes = draw({1, 2, 6, 6}, -1, 1, 1, DType::float32);
+  holes.narrow(2, 1, 2).fill_(NAN), holes.narrow(2, 4, 2).fill_(-HUGE_VAL);
+  auto pool = [](const auto& in) { return max_pool2d(in[0], {.kernel = 2}); };
+  EXPECT_EQ(apart(pool, {holes}), 0);
+}
+
+GPU_TEST(Gpu, ScansAlongAnyAxis) {
+  for (DType t : kAll)
+    for (const Shape& shape : {Shape{6, 5, 16}, Shape{3, 1000}, Shape{2, 257}, Shape{5}, Shape{0, 3}}) {
+      AnyTensor x = t == DType::boolean ? sample(shape, t)
+                    : is_float(t)       ? draw(shape, -1, 1, 1, t)
+                                        : sample(shape, t),
+                y = x.to(kGpu);
+      for (int d = 0; d < x.dim(); ++d) {
+        EXPECT_LE(distance(cumsum(y, d), cumsum(x, d)), is_float(t) ? tolerance(t) : 0) << name(t) << to_string(shape) << d;
+        EXPECT_LE(distance(cumprod(y, d), cumprod(x, d)), is_float(t) ? tolerance(t) : 0) << name(t) << to_string(shape) << d;
+        AnyValuesIndices a = cummax(y, d), b = cummax(x, d), c = cummin(y, d), e = cummin(x, d);
+        EXPECT_EQ(distance(a.values, b.values) + distance(a.indices, b.indices), 0) << name(t) << to_string(shape) << d;
+        EXPECT_EQ(distance(c.values, e.values) + distance(c.indices, e.indices), 0) << name(t) << to_string(shape) << d;
+        if (!is_float(t)) continue;
+        for (auto* f : {+[](const AnyTensor&v, int axis) { return cumsum(v, axis); },
+                        +[](const AnyTensor&v, int axis) { return cumprod(v, axis); },
+                        +[](const AnyTensor&v, int axis) { return logcumsumexp(v, axis); }})
+          EXPECT_LE(apart([&](const auto& in) { return f(in[0], d); }, {x}), 8 * tolerance(t)) << name(t) << to_string(shape) << d;
+      }
+    }
+  AnyTensor holes = draw({2, 300}, -1, 1, 3, DType::float32);
+  holes.select(1, 280).fill_(NAN), holes.narrow(1, 0, 3).fill_(-HUGE_VAL);
+  EXPECT_LE(distance(logcumsumexp(holes.to(kGpu), 1), logcumsumexp(holes, 1)), 1e-5);
+  EXPECT_EQ(distance(cummax(holes.to(kGpu), 1).indices, cummax(holes, 1).indices), 0);
+}
+
+GPU_TEST(Gpu, Order) {
+  for (DType t : kAll)
+    for (const Shape& shape : {Shape{6, 5, 16}, Shape{3, 1000}, Shape{7}, Shape{}, Shape{0, 3}}) {
+      AnyTensor x = sample(shape, t);  // many are equal
+      if (is_float(t) && x.numel() > 9) x = where(x > 7, NAN, where(abs(x) < 1, x * 0, x)), x = x.to(t);
+      AnyTensor y = x.to(kGpu);
+      for (int d = 0; d < std::max(1, x.dim()); ++d) {
+        for (bool flag : {false, true}) {
+          AnyValuesIndices a = sort(y, d, flag), b = sort(x, d, flag);
+          EXPECT_EQ(distance(a.values, b.values) + distance(a.indices, b.indices), 0) << name(t) << to_string(shape) << d << flag;
+          int64_t k = x.dim() ? std::min<int64_t>(3, x.size(d)) : 1;
+          AnyValuesIndices p = topk(y, k, d, flag), q = topk(x, k, d, flag);
+          EXPECT_EQ(distance(p.values, q.values) + distance(p.indices, q.indices), 0) << name(t) << to_string(shape) << d << flag;
+        }
+        if (x.numel() == 0) continue;
+        AnyValuesIndices a = median(y, d), b = median(x, d), c = nanmedian(y, d), e = nanmedian(x, d), g = kthvalue(y, 1, d),
+                         h = kthvalue(x, 1, d);
+        EXPECT_EQ(distance(a.values, b.values) + distance(a.indices, b.indices), 0) << name(t) << to_string(shape) << d;
+        EXPECT_EQ(distance(c.values, e.values) + distance(c.indices, e.indices), 0) << name(t) << to_string(shape) << d;
+        EXPECT_EQ(distance(g.values, h.values) + distance(g.indices, h.indices), 0) << name(t) << to_string(shape) << d;
+      }
+      if (x.dim() != 2) continue;
+      AnyTensor sequence = sort(x, 1).values, values = sample({shape[0], 20}, t, 9);
+      for (bool right : {false, true})
+        EXPECT_EQ(distance(searchsorted(sequence.to(kGpu), values.to(kGpu), right), searchsorted(sequence, values, right)), 0)
+            << name(t);
+    }
+}

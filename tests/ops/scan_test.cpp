@@ -100,6 +100,9 @@ TEST(Scan, SpecialValues) {
   AnyTensor x = Tensor<float>{float(-kInf), 1, float(kInf), 2};
   EXPECT_EQ(values(logcumsumexp(x, 0)), (std::vector<double>{-kInf, 1, kInf, kInf}));
   EXPECT_NEAR(values(logcumsumexp(Tensor<float>{1000, 1000}, 0))[1], 1000 + std::log(2.0), 1e-4);
+  std::vector<double> holes = values(logcumsumexp(Tensor<float>{0, NAN, 1}, 0));
+  EXPECT_EQ(holes[0], 0);
+  EXPECT_TRUE(std::isnan(holes[1]) && std::isnan(holes[2]));
   EXPECT_EQ(values(cumsum(full({3000}, 1, DType::float16), 0)).back(), 3000) << "accumulated in float";
 }
 

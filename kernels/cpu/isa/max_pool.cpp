@@ -2,42 +2,11 @@
 #include "kernels/cpu/isa/planes.h"
 #include "kernels/dispatch.h"
 #include "kernels/params.h"
+#include "kernels/windows.h"
 
 namespace gradus::cpu {
 inline namespace GRADUS_ISA {
 namespace {
-
-constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/// The windows along one axis: positions begin, begin + step, ... below end.
-struct Axis {
-  int64_t in, out, kernel, stride, padding, step;
-  bool adaptive;
-  Axis(int64_t in, int64_t out, const PoolParams& p, int d)
-      : in(in),
-        out(out),
-        kernel(p.kernel[d]),
-        stride(p.stride[d]),
-        padding(p.padding[d]),
-        step(p.dilation[d]),
-        adaptive(p.adaptive) {}
-  int64_t begin(int64_t o) const {
-    if (adaptive) return o * in / out;
-    int64_t first = o * stride - padding;
-    return first >= 0 ? first : first + (-first + step - 1) / step * step;
-  }
-  int64_t end(int64_t o) const {
-    if (adaptive) return ((o + 1) * in + out - 1) / out;
-    return least(o * stride - padding + (kernel - 1) * step + 1, in);
-  }
-  /// Outputs [first, last] whose windows may hold input i; none beyond them does.
-  int64_t first(int64_t i) const {
-    if (adaptive) return i * out / in;
-    int64_t reach = (kernel - 1) * step;
-    return i + padding > reach ? (i + padding - reach + stride - 1) / stride : 0;
-  }
-  int64_t last(int64_t i) const { return least(out - 1, adaptive ? ((i + 1) * out - 1) / in : (i + padding) / stride); }
-};
 
 /// N and as many integers of its lanes' size; indices are int32 in memory.
 template <class N> struct IndexOf { using V = decltype(N::Mask::v); };
@@ -61,7 +30,7 @@ template <class N> GRADUS_FN void store_index(int32_t* to, Index<N> index) {
   }
 }
 
-template <class T, class N> GRADUS_FN void largest(const T* x, const Planes2d& from, const Axis& rows, const Axis& columns,
+template <class T, class N> GRADUS_FN void largest(const T* x, const Planes2d& from, const Windows& rows, const Windows& columns,
                                                    int64_t r, int64_t s, T* y, int32_t* where_to) {
   using F = accumulate_t<T>;
   int64_t top = rows.begin(r), bottom = rows.end(r), left = columns.begin(s), right = columns.end(s);
@@ -80,7 +49,7 @@ template <class T, class N> GRADUS_FN void largest(const T* x, const Planes2d& f
 
 /// Each input pixel gathers from the windows that chose it: no pixel is written twice, and sums of half types are in float.
 template <class T, class N> GRADUS_FN void gather(const T* dy, const int32_t* indices, const Planes2d& from, const Planes2d& chosen,
-                                                  const Axis& rows, const Axis& columns, int64_t h, int64_t w, T* dx) {
+                                                  const Windows& rows, const Windows& columns, int64_t h, int64_t w, T* dx) {
   using F = accumulate_t<T>;
   N sum = N(F(0));
   Index<N> here = Index<N>{} + int32_t(h * columns.in + w);
@@ -98,7 +67,7 @@ template <class T> inline constexpr int kLanesOf = sizeof(Packet<T>) / sizeof(ac
 template <class T> void max_pool(const Array& y, const Array& indices, const Array& x, const PoolParams& p) {
   bool together = channels_adjacent(y, x) && (!indices || channels_adjacent(indices));
   const Planes2d to(y, together), from(x, together), chosen(indices ? indices : y, together);
-  const Axis rows(x.size(2), y.size(2), p, 0), columns(x.size(3), y.size(3), p, 1);
+  const Windows rows(x.size(2), y.size(2), p, 0), columns(x.size(3), y.size(3), p, 1);
   parallel_for(to.walks * to.height, kParallel / 4 / (to.width * to.inner + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end; ++at) {
       int64_t walk = at / to.height, r = at % to.height;
@@ -119,7 +88,7 @@ template <class T> void max_pool(const Array& y, const Array& indices, const Arr
 template <class T> void max_pool_backward(const Array& dx, const Array& dy, const Array& indices, const PoolParams& p) {
   bool together = channels_adjacent(dx, dy, indices);
   const Planes2d to(dx, together), from(dy, together), chosen(indices, together);
-  const Axis rows(dx.size(2), dy.size(2), p, 0), columns(dx.size(3), dy.size(3), p, 1);
+  const Windows rows(dx.size(2), dy.size(2), p, 0), columns(dx.size(3), dy.size(3), p, 1);
   parallel_for(to.walks * to.height, kParallel / 4 / (to.width * to.inner + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end; ++at) {
       int64_t walk = at / to.height, h = at % to.height;
