@@ -299,3 +299,23 @@ TEST_F(Backend, LoadersRefuseADeviceThatIsNotThere) {
   };
   EXPECT_NE(message_of<DeviceError>([&] { made(Device(DeviceType::other, 7)); }).find("other:7"), std::string::npos);
 }
+
+TEST_F(Backend, AScalerWaitsOncePerOptimizer) {
+  std::vector<AnyTensor> parameters;
+  for (int i = 0; i < 5; ++i) parameters.push_back(ones({100}, DType::float32, kOther).requires_grad_());
+  optim::SGD optimizer(parameters, {.lr = 1});
+  optim::GradScaler scaler({.init_scale = 4});
+  for (bool finite : {true, false}) {
+    for (const AnyTensor& p : parameters) p.set_grad(full({100}, 4, DType::float32, kOther));
+    if (!finite) as_view(parameters[3].grad(), {}, {}, 99).fill_(INFINITY);
+    auto waits = [&] { return std::count_if(device.copies.begin(), device.copies.end(), [](auto& c) { return c.wait; }); };
+    device.copies.clear();
+    scaler.unscale_(optimizer);
+    EXPECT_EQ(waits(), 0);
+    EXPECT_EQ(scaler.step(optimizer), finite);
+    scaler.update();
+    EXPECT_EQ(waits(), 1);
+  }
+  EXPECT_EQ(parameters[0].sum().item(), 0);
+  EXPECT_EQ(scaler.get_scale(), 2);
+}

@@ -45,7 +45,7 @@ struct Transformer : nn::Module {
   GRADUS_MEMBERS(tokens, positions, blocks, ln)
 
   template <class T> Tensor<T> forward(const Tensor<int64_t>& ids) {
-    Tensor<T> x = tokens.forward<T>(ids) + positions.forward<T>(arange<int64_t>(ids.size(1)));
+    Tensor<T> x = tokens.forward<T>(ids) + positions.forward<T>(arange<int64_t>(ids.size(1)).to(ids.device()));
     for (Block& block : blocks) x = block(x);
     return linear(ln(x), tokens.weight.as<T>()).view({-1, kWords});  // the table's weights once more
   }
@@ -58,6 +58,7 @@ template <class T> Tensor<T> guess(Transformer& net, const Tensor<int64_t>& x) {
 template <class T, class Net> std::vector<double> losses(const auto& x, const Tensor<int64_t>& y) {
   manual_seed(3);
   Net net;
+  net.to(testing::device_of_tests());
   if constexpr (std::is_same_v<Net, Transformer>) {
     NoGrad no_grad;
     net.tokens.weight.mul_(0.1);
@@ -104,18 +105,21 @@ template <class Net> void follows_float(const auto& x, const Tensor<int64_t>& y)
   EXPECT_GT(off_h, 0) << "computed in float";
 }
 
-TEST(Precision, AConvNetFollowsFloat) {
+DEVICE_TEST(Precision, AConvNetFollowsFloat) {
   manual_seed(1);
-  follows_float<ConvNet>(randn<float>({16, 3, 8, 8}), randint<int64_t>(0, 4, {16}));
+  const Device device = testing::device_of_tests();
+  follows_float<ConvNet>(randn<float>({16, 3, 8, 8}).to(device), randint<int64_t>(0, 4, {16}).to(device));
 }
 
-TEST(Precision, ATransformerFollowsFloat) {
+DEVICE_TEST(Precision, ATransformerFollowsFloat) {
   manual_seed(1);
-  follows_float<Transformer>(randint<int64_t>(0, kWords, {4, kTime}), randint<int64_t>(0, kWords, {4 * kTime}));
+  const Device device = testing::device_of_tests();
+  follows_float<Transformer>(randint<int64_t>(0, kWords, {4, kTime}).to(device),
+                             randint<int64_t>(0, kWords, {4 * kTime}).to(device));
 }
 
 /// Each layer by itself: its result and the gradients of input and weights, beside those in double.
-TEST(Precision, LayersAgreeWithDouble) {
+DEVICE_TEST(Precision, LayersAgreeWithDouble) {
   struct Layer {
     const char* name;
     std::unique_ptr<nn::Sequential> net;
@@ -143,6 +147,7 @@ TEST(Precision, LayersAgreeWithDouble) {
       AnyTensor start = testing::draw(layer.shape, -1, 1, 3, t), v;
       auto run = [&](DType in) {
         nn::Sequential net = *layer.net;
+        net.to(testing::device_of_tests());
         if (in == DType::float64) net.to(DType::float64);
         AnyTensor x = start.to(in).detach().requires_grad_(), y = net(x);
         if (!v.defined()) v = testing::draw(y.shape(), -1, 1, 4, t);

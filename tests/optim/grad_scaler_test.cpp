@@ -9,6 +9,7 @@
 namespace gradus {
 namespace {
 
+using testing::device_of_tests;
 using testing::message_of;
 using testing::values;
 
@@ -16,13 +17,15 @@ constexpr float kInf = std::numeric_limits<float>::infinity(), kNaN = std::numer
 
 /// One parameter of three numbers that a step of SGD moves by its gradient.
 struct One {
-  Tensor<float> p = Tensor<float>{1, 2, 3}.requires_grad_();
+  Tensor<float> p = Tensor<float>{1, 2, 3}.to(device_of_tests()).requires_grad_();
   optim::SGD optimizer{{p}, {.lr = 1}};
   /// As if backward() had been called on a scaled loss whose true gradient is g.
-  void gradient(const optim::GradScaler& scaler, float g) { p.set_grad(full<float>({3}, g) * float(scaler.get_scale())); }
+  void gradient(const optim::GradScaler& scaler, float g) {
+    p.set_grad(full<float>({3}, g).to(device_of_tests()) * float(scaler.get_scale()));
+  }
 };
 
-TEST(GradScaler, ScaleAndSkipsFollowTheRules) {
+DEVICE_TEST(GradScaler, ScaleAndSkipsFollowTheRules) {
   One one;
   optim::GradScaler scaler({.init_scale = 1024, .growth_factor = 4, .backoff_factor = 0.25, .growth_interval = 3});
   struct Step {
@@ -48,22 +51,22 @@ TEST(GradScaler, ScaleAndSkipsFollowTheRules) {
   }
 }
 
-TEST(GradScaler, OneBadElementOfManyParametersIsFound) {
+DEVICE_TEST(GradScaler, OneBadElementOfManyParametersIsFound) {
   for (float bad : {kInf, -kInf, kNaN})
     for (size_t where : {0u, 1u, 2u})
       for (int64_t place : {0, 37, 9998}) {
         std::vector<AnyTensor> parameters;
-        for (int i = 0; i < 3; ++i) parameters.push_back(zeros<float>({9999}).requires_grad_());
+        for (int i = 0; i < 3; ++i) parameters.push_back(zeros<float>({9999}).to(device_of_tests()).requires_grad_());
         optim::SGD optimizer(parameters, {.lr = 1});
         for (size_t i = 0; i < 3; ++i) {
           Tensor<float> g = full<float>({9999}, 3e38f);  // the largest numbers are no infinities, and neither is their sum one here
           if (i == where) g.data()[place] = bad;
-          parameters[i].set_grad(g);
+          parameters[i].set_grad(g.to(device_of_tests()));
         }
         optim::GradScaler scaler({.init_scale = 2});
         EXPECT_FALSE(scaler.step(optimizer)) << bad << " " << where << " " << place;
         for (const AnyTensor& p : parameters) EXPECT_EQ(sum(abs(p)).item(), 0);
-        parameters[where].set_grad(full<float>({9999}, 3e38f));
+        parameters[where].set_grad(full<float>({9999}, 3e38f).to(device_of_tests()));
         scaler.update();
         EXPECT_TRUE(scaler.step(optimizer));
       }
