@@ -50,10 +50,7 @@ inline Bytes gzip(const Bytes& content) {
   return packer.finish();
 }
 
-inline Bytes cut(Bytes file, size_t from_end) {
-  file.resize(file.size() - from_end);
-  return file;
-}
+inline Bytes cut(const Bytes& file, size_t from_end) { return Bytes(file.begin(), file.end() - std::ptrdiff_t(from_end)); }
 inline Bytes with(Bytes file, const Bytes& more) {
   file.insert(file.end(), more.begin(), more.end());
   return file;
