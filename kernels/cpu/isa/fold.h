@@ -52,6 +52,8 @@ template <class Op, class T> struct Folding {
       return load(few);
     }
   }
+  /// Asks for what lies a page further, in the second-level cache: reading alone is limited by what the core has asked for.
+  GRADUS_FN static void expect(const T* x) { __builtin_prefetch(reinterpret_cast<const char*>(x) + 4096, 0, 2); }
   GRADUS_FN static P get_sums(const A* from) { return P(load_bits<typename P::V>(from)); }
   GRADUS_FN static typename P::Mask first_lanes(int64_t n) {
     using M = decltype(P::Mask::v);
@@ -123,7 +125,10 @@ template <class Op, class T> struct Folding {
     return sum;
   }
   static P block(const T* x, const Parameters& s) {
-    auto take = [&](int i) { return Op::take(get(x + i * kLanes), s.center, s.p); };
+    auto take = [&](int i) {
+      expect(x + i * kLanes);
+      return Op::take(get(x + i * kLanes), s.center, s.p);
+    };
     P a[8];
     for (int k = 0; k < 8; ++k) a[k] = P(Op::template kFirst<A>);
     for (int i = 0; i < 128; i += 8)
@@ -133,7 +138,10 @@ template <class Op, class T> struct Folding {
   }
   /// Two blocks at once: memory answers faster when asked in several places.
   static void two_blocks(P* first, P* second, const T* x, const T* z, const Parameters& s, const Parameters& t) {
-    auto take = [](const T* from, int i, const Parameters& s) { return Op::take(get(from + i * kLanes), s.center, s.p); };
+    auto take = [](const T* from, int i, const Parameters& s) {
+      expect(from + i * kLanes);
+      return Op::take(get(from + i * kLanes), s.center, s.p);
+    };
     P a[8], b[8];
     for (int k = 0; k < 8; ++k) a[k] = b[k] = P(Op::template kFirst<A>);
     for (int i = 0; i < 128; i += 8)
