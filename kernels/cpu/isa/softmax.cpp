@@ -24,33 +24,62 @@ Rows rows_of(const Array& y, int axis) {
 template <class T> using Acc = accumulate_t<T>;
 template <class T> constexpr Acc<T> kLowest = -Acc<T>(__builtin_inf());
 
-/// One contiguous row. A NaN, or an infinity that leaves nothing to compare with, makes the whole row NaN. The exponentials wait in
-/// `kept`, which is y itself where y is not written past the caches.
-template <class T, bool kLog> void row(T* y, const T* x, int64_t n, T* kept, bool streams) {
+template <class T> GRADUS_FN Packet<T> largest(const T* x, int64_t n) {
   using P = Packet<T>;
   P m[4] = {kLowest<T>, kLowest<T>, kLowest<T>, kLowest<T>};
   sweep4<T>(n, [&](int64_t i, auto part, int k) { m[k] = larger(m[k], load(x + i, part, kLowest<T>)); });
-  P top = P(largest_of(larger(larger(m[0], m[1]), larger(m[2], m[3]))));
-  P s[4] = {0, 0, 0, 0};
+  return P(largest_of(larger(larger(m[0], m[1]), larger(m[2], m[3]))));
+}
+template <class T> GRADUS_FN Acc<T> total_of(const Packet<T> (&s)[4]) { return sum_of((s[0] + s[1]) + (s[2] + s[3])); }
+
+/// One contiguous row. A NaN, or an infinity that leaves nothing to compare with, makes the whole row NaN.
+template <class T, bool kLog> void row(T* y, const T* x, int64_t n) {
+  using P = Packet<T>;
+  constexpr bool kKeep = !kLog && std::is_same_v<T, Acc<T>>;  // exp(x - top) waits in y; a rounded one would be rounded twice
+  P top = largest(x, n), s[4] = {0, 0, 0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P e = exp(load(x + i, part, kLowest<T>) - top);
     expect(x + n + i);
-    if constexpr (!kLog && std::is_same_v<T, Acc<T>>) store(kept + i, e, part);
+    if constexpr (kKeep) store(y + i, e, part);
     s[k] = s[k] + e;
   });
-  Acc<T> total = sum_of((s[0] + s[1]) + (s[2] + s[3]));
+  Acc<T> total = total_of<T>(s);
   if constexpr (kLog) {
     P shift = P(Acc<T>(std::log(total)));  // not added to top: beside a large one it would lose its digits
-    sweep<T>(n, [&](int64_t i, auto part) { store_past(y + i, (load(x + i, part) - top) - shift, part, streams); });
+    sweep<T>(n, [&](int64_t i, auto part) { store(y + i, (load(x + i, part) - top) - shift, part); });
   } else {
     P scale = P(1 / total);
     sweep<T>(n, [&](int64_t i, auto part) {
-      if constexpr (std::is_same_v<T, Acc<T>>)
-        store_past(y + i, load(kept + i, part) * scale, part, streams);
-      else  // a rounded exp would be rounded twice
-        store(y + i, exp(load(x + i, part, kLowest<T>) - top) * scale, part);
+      store(y + i, (kKeep ? load(y + i, part) : exp(load(x + i, part, kLowest<T>) - top)) * scale, part);
     });
   }
+}
+
+/// Rows that are written past the caches, to the same bits: while the exponentials of one row are computed, memory takes the results of
+/// the row before and brings the row after. `kept` has room for two rows, unless kLog.
+template <class T, bool kLog> void rows_past(T* y, const T* x, int64_t n, int64_t count, T* kept) {
+  using P = Packet<T>;
+  const int64_t ahead = n + 1024;  // the end of the next row is read soon after its own exponentials are
+  P top = 0, last_top = 0, last = 0;  // last: what a row's results lack, the factor or the logarithm
+  T* now = kept;
+  T* before = kLog ? kept : kept + n;
+  auto result = [&](int64_t i) { return kLog ? (load(x - n + i) - last_top) - last : load(before + i) * last; };
+  for (int64_t r = 0; r < count; ++r, x += n, y += n) {
+    top = largest(x, n);
+    P s[4] = {0, 0, 0, 0};
+    sweep4<T>(n, [&](int64_t i, auto, int k) {
+      P e = exp(load(x + i) - top);
+      expect(x + ahead + i);
+      if constexpr (!kLog) store(now + i, e);
+      s[k] = s[k] + e;
+      if (r > 0) store_stream(y - n + i, result(i));
+    });
+    Acc<T> total = total_of<T>(s);
+    last = P(kLog ? Acc<T>(std::log(total)) : 1 / total), last_top = top;
+    std::swap(now, before);
+  }
+  sweep<T>(n, [&](int64_t i, auto) { store_stream(y - n + i, result(i)); });
+  _mm_sfence();
 }
 
 /// One packet's width of neighbouring columns; steps of `inner` along the axis.
@@ -131,15 +160,15 @@ void softmax(const Array& y, const Array& x, int axis, bool log) {
   if (y.count == 0) return;
   Rows r = rows_of(y, axis);
   dispatch_float("softmax", x.dtype, [&]<class T>() {
-    const bool streams = rows_stream<T>(y.data, r.n, y.count);
     with(log, [&](auto l) {
+      if constexpr (kStreams<T>)
+        if (r.inner == 1 && rows_stream<T>(y.data, r.n, y.count))
+          return parallel_for_throwing(r.outer, kParallel / (8 * r.n) + 1, [&](int64_t begin, int64_t end) {
+            Scratch kept(l ? 0 : 2 * size_t(r.n) * sizeof(T));
+            rows_past<T, l>(y.as<T>() + begin * r.n, x.as<T>() + begin * r.n, r.n, end - begin, kept.as<T>());
+          });
       share<T>(
-          r,
-          [&](int64_t at) {
-            T* to = y.as<T>() + at;
-            Scratch kept(streams && !l ? size_t(r.n) * sizeof(T) : 0);
-            row<T, l>(to, x.as<T>() + at, r.n, streams ? kept.as<T>() : to, streams);
-          },
+          r, [&](int64_t at) { row<T, l>(y.as<T>() + at, x.as<T>() + at, r.n); },
           [&](int64_t at, auto width) { columns<T, l>(y.as<T>() + at, x.as<T>() + at, r.n, r.inner, width); });
     });
   });
