@@ -153,7 +153,7 @@ void blocks(const Elementwise& c, const Work& work, int64_t begin, int64_t end) 
         for (int k = c.outputs; k < c.operands; ++k)
           if (c.data[k] && !(plan.dense >> k & 1) && plan.stride[k][last] == 1)
             for (int64_t i = 0; i < kBlock; i += 64 / c.item_size[k])
-              _mm_prefetch(static_cast<char*>(c.data[k]) + (ahead.offset[k] + i) * c.item_size[k], _MM_HINT_T0);
+              _mm_prefetch(static_cast<char*>(c.data[k]) + (ahead.offset[k] + i) * c.item_size[k], _MM_HINT_T1);
       ahead.advance(plan, c.operands, begin + kAhead, n);
     }
     pieces.run(n, p, step, room);

@@ -9,7 +9,7 @@ namespace gradus::cpu {
 namespace {
 
 constexpr int64_t kNarrow = 512;  // bytes; shorter rows than this are taken many at a time
-constexpr int64_t kFar = 1024;    // bytes from row to row
+constexpr int64_t kFar = 256;     // bytes from row to row
 
 template <class F> void with_item(int item, F f) {
   switch (item) {
@@ -54,7 +54,7 @@ template <class Item> void short_rows(Item* to, const Item* from, int64_t rows, 
     const int64_t ahead = std::abs(down) * sizeof(Item) >= kFar && n * sizeof(Item) >= 64 ? 3 * rows * down : 0;
     for (int64_t i = 0; i < rows; ++i, from += down, to += n) {
       if (ahead != 0)
-        for (int64_t k = 0; k < n; k += 64 / int64_t(sizeof(Item))) _mm_prefetch(from + ahead + k, _MM_HINT_T0);
+        for (int64_t k = 0; k < n; k += 64 / int64_t(sizeof(Item))) _mm_prefetch(from + ahead + k, _MM_HINT_T1);
       short_line(to, from, n);
     }
   } else {
