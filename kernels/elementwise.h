@@ -1,5 +1,7 @@
 // One elementwise call, as every backend's row kernels take it.
 #pragma once
+#include <initializer_list>
+
 #include "gradus/core/scalar.h"
 #include "kernels/plan.h"
 
@@ -16,5 +18,8 @@ struct Elementwise {
   Plan plan;
 };
 using ElementwiseKernel = void(const Elementwise&);
+
+/// A call over arrays, outputs first; the first one's shape is the result's. What `scalars` points to must outlive it.
+Elementwise call_over(const char* op, DType dtype, int outputs, std::initializer_list<const Array*> arrays, const Scalar* scalars);
 
 }  // namespace gradus

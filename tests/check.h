@@ -24,6 +24,8 @@ class OnDevice {
  private:
   Device before_;
 };
+/// x, which was made on the CPU, where draw() puts its tensors.
+template <class X> X placed(const X& x) { return X(x.to(device_of_tests())); }
 /// A test whose body runs on the CPU, and as name_cuda on a GPU where there is one.
 #define DEVICE_TEST(suite, name)                                               \
   static void suite##_##name##_body();                                         \

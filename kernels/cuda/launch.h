@@ -39,9 +39,6 @@ struct Part {
 using LaunchPart = void (*)(const Part&, const Elementwise&);
 void for_each_part(const Elementwise& call, uint32_t items, LaunchPart launch);
 
-/// A call over arrays, outputs first; the first one's shape is the result's. What `scalars` points to must outlive it.
-Elementwise call_over(const char* op, DType dtype, int outputs, std::initializer_list<const Array*> arrays, const Scalar* scalars);
-
 /// After a launch. Throws Error, naming the op and what it worked on, where the launch was refused.
 void check_launch(const Elementwise& call);
 void check_launch(const char* op, std::initializer_list<const Array*> arrays);

@@ -24,7 +24,7 @@ Axes axes_of(const char* op, int rank, const int64_t* size, const int64_t* x, co
     int from = rank - 1 - d;
     a.step[d] = x[from], a.step_y[d] = y ? y[from] : 0;
     count *= size[from];
-    if (rank > 1) a.size[d] = Divider(uint32_t(size[from]));
+    if (rank > 1) a.size[d] = Divider(uint32_t(std::max<int64_t>(size[from], 1)));  // nothing is divided by 0
   }
   if (rank > 1 && count >= int64_t(1) << 31)
     throw Error(std::string(op) + ": " + std::to_string(count) +

@@ -10,29 +10,13 @@ namespace gradus::cuda {
 #include "gradus/ops/kernels.def"
 
 namespace rows {
-#define GRADUS_UNARY(name, ...) ElementwiseKernel name, name##_backward;
-#define GRADUS_UNARY1(name, ...) GRADUS_UNARY(name)
-#define GRADUS_UNARY2(name, ...) GRADUS_UNARY(name)
-#define GRADUS_BINARY(name, ...) GRADUS_UNARY(name)
-#define GRADUS_COMPARE(name, ...) ElementwiseKernel name;
-#define GRADUS_PREDICATE(name, ...) ElementwiseKernel name;
-#define GRADUS_BITWISE(name, ...) ElementwiseKernel name;
-#include "gradus/ops/ops.def"
-ElementwiseKernel where;
+#include "kernels/rows_declared.inc"
 }  // namespace rows
 
 const KernelTable& table() {
   static const KernelTable all = [] {
     KernelTable t {
-#define GRADUS_UNARY(name, ...) .name = rows::name, .name##_backward = rows::name##_backward,
-#define GRADUS_UNARY1(name, ...) GRADUS_UNARY(name)
-#define GRADUS_UNARY2(name, ...) GRADUS_UNARY(name)
-#define GRADUS_BINARY(name, ...) GRADUS_UNARY(name)
-#define GRADUS_COMPARE(name, ...) .name = rows::name,
-#define GRADUS_PREDICATE(name, ...) .name = rows::name,
-#define GRADUS_BITWISE(name, ...) .name = rows::name,
-#include "gradus/ops/ops.def"
-      .where = rows::where,
+#include "kernels/rows_listed.inc"
     };
 #define OFFERS(name) t.name = cuda::name
     OFFERS(copy);
@@ -87,6 +71,8 @@ const KernelTable& table() {
     OFFERS(normal);
     OFFERS(bernoulli);
     OFFERS(random_integers);
+    OFFERS(random_permutation);
+    OFFERS(multinomial);
 #undef OFFERS
     return t;
   }();

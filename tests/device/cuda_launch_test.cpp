@@ -5,6 +5,7 @@
 #include <random>
 
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/reduce_plan.h"
 
 using namespace gradus;
 using cuda::Divider;
@@ -119,6 +120,16 @@ TEST(CudaLaunch, WhatIsTooLargeFor32BitsIsCut) {
   }
   EXPECT_GT(parts.size(), 1u);
   EXPECT_EQ(seen, rows * 3);
+}
+
+TEST(CudaLaunch, SumsOfNothingArePlanned) {
+  const int64_t from[] = {4, 0, 3}, steps[] = {0, 3, 1}, to[] = {4, 1, 1}, to_steps[] = {1, 1, 1};
+  double result[4], none = 0;
+  const Array x{&none, DType::float64, false, 3, 0, from, steps}, y{result, DType::float64, true, 3, 4, to, to_steps};
+  const cuda::ReducePlan plan = cuda::plan_reduce("sum", y, x, Array{}, ReduceKind::sum, 0, 1, sizeof(double));
+  EXPECT_EQ(plan.call.outputs, 4);
+  EXPECT_EQ(plan.call.depth, 0);
+  EXPECT_GE(plan.blocks * plan.blocks_y, 1u);
 }
 #else
 TEST(CudaLaunch, IsNotBuilt) { GTEST_SKIP() << "this build has no CUDA"; }

@@ -366,3 +366,21 @@ GPU_TEST(Gpu, Order) {
             << name(t);
     }
 }
+
+GPU_TEST(Gpu, PermutationsAndClassesAreTheCpus) {
+  for (int64_t n : {0, 1, 2, 1000}) {
+    Generator a(3), b(3);
+    EXPECT_EQ(distance(randperm(n, a, kGpu), randperm(n, b)), 0) << n;
+  }
+  for (const Shape& shape : {Shape{50}, Shape{4, 300}, Shape{2, 1}})
+    for (bool replacement : {false, true}) {
+      AnyTensor w = draw(shape, 0, 1, 2, DType::float32);
+      if (shape.rank == 2 && shape[1] > 1) w.narrow(1, 100, 150).fill_(0);
+      Generator a(4), b(4);
+      EXPECT_EQ(distance(multinomial(w.to(kGpu), 1, replacement, a), multinomial(w, 1, replacement, b)), 0)
+          << to_string(shape) << replacement;
+      if (shape[-1] == 1) continue;
+      EXPECT_EQ(distance(multinomial(w.to(kGpu), 30, replacement, a), multinomial(w, 30, replacement, b)), 0)
+          << to_string(shape) << replacement;
+    }
+}

@@ -29,10 +29,10 @@ std::vector<double> reference(const AnyTensor& x, const std::vector<int64_t>& ta
 
 }  // namespace
 
-TEST(CrossEntropy, IsItsDefinition) {
+DEVICE_TEST(CrossEntropy, IsItsDefinition) {
   AnyTensor x = draw({6, 37}, -4, 4);
   std::vector<int64_t> classes = {3, 0, 36, -100, 17, 3};
-  Tensor<int64_t> target{std::span<const int64_t>(classes)};
+  Tensor<int64_t> target = placed(Tensor<int64_t>{std::span<const int64_t>(classes)});
   std::vector<double> ones_(37, 1), weights = values(draw({37}, 0.5, 2, 9));
   AnyTensor w = draw({37}, 0.5, 2, 9);
   for (double eps : {0.0, 0.3}) {
@@ -64,9 +64,9 @@ TEST(CrossEntropy, IsItsDefinition) {
   }
 }
 
-TEST(CrossEntropy, GradientsOfBothOrders) {
+DEVICE_TEST(CrossEntropy, GradientsOfBothOrders) {
   AnyTensor x = draw({4, 7}, -2, 2).requires_grad_(), w = draw({7}, 0.5, 2, 9);
-  Tensor<int64_t> target = {3, 0, -1, 6};
+  Tensor<int64_t> target = placed(Tensor<int64_t>{3, 0, -1, 6});
   for (Reduction r : {Reduction::none, Reduction::mean, Reduction::sum}) {
     for (double eps : {0.0, 0.2}) {
       for (bool weighted : {false, true}) {
@@ -77,16 +77,16 @@ TEST(CrossEntropy, GradientsOfBothOrders) {
   }
 }
 
-TEST(CrossEntropy, OfImagesAndOfOneSample) {
+DEVICE_TEST(CrossEntropy, OfImagesAndOfOneSample) {
   AnyTensor x = draw({2, 5, 3, 4}, -2, 2).requires_grad_();
-  Tensor<int64_t> target = randint<int64_t>(0, 5, {2, 3, 4});
+  Tensor<int64_t> target = placed(randint<int64_t>(0, 5, {2, 3, 4}));
   AnyTensor each = cross_entropy(x, target, {.reduction = Reduction::none});
   EXPECT_EQ(each.shape(), (Shape{2, 3, 4}));
   AnyTensor rows = x.detach().permute({0, 2, 3, 1}).reshape({24, 5});
   EXPECT_LT(distance(each.reshape({24}), cross_entropy(rows, target.reshape({24}), {.reduction = Reduction::none})), 1e-13);
   EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], target); }, {x}), "");
   AnyTensor one = draw({5}).requires_grad_();
-  EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], Tensor<int64_t>{2}.reshape({})); }, {one}), "");
+  EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], placed(Tensor<int64_t>{2}).reshape({})); }, {one}), "");
 }
 
 TEST(CrossEntropy, OfProbabilities) {
@@ -100,12 +100,12 @@ TEST(CrossEntropy, OfProbabilities) {
   EXPECT_NEAR(cross_entropy(x, hot).item(), cross_entropy(x, Tensor<int64_t>{std::span<const int64_t>(classes)}).item(), 1e-13);
 }
 
-TEST(CrossEntropy, LargeLogitsAndNaN) {
-  Tensor<float> x = {{1000, 0, -1000}, {0, NAN, 0}};
-  std::vector<float> got = cross_entropy(x, Tensor<int64_t>{1, 0}, {.reduction = Reduction::none}).vector();
+DEVICE_TEST(CrossEntropy, LargeLogitsAndNaN) {
+  Tensor<float> x = placed(Tensor<float>{{1000, 0, -1000}, {0, NAN, 0}});
+  std::vector<float> got = cross_entropy(x, placed(Tensor<int64_t>{1, 0}), {.reduction = Reduction::none}).vector();
   EXPECT_EQ(got[0], 1000);
   EXPECT_TRUE(std::isnan(got[1]));
-  EXPECT_TRUE(std::isnan(cross_entropy(x, Tensor<int64_t>{-100, -100}).item()));  // a mean of nothing
+  EXPECT_TRUE(std::isnan(cross_entropy(x, placed(Tensor<int64_t>{-100, -100})).item()));  // a mean of nothing
 }
 
 TEST(CrossEntropy, WrongTargetsAreNamed) {

@@ -11,7 +11,8 @@ AnyTensor reference(const AnyTensor& q, const AnyTensor& k, const AnyTensor& v, 
   DType wide = DType::float64;
   AnyTensor scores = matmul(q.to(wide), k.to(wide).transpose(-2, -1)) * (o.scale ? *o.scale : 1 / std::sqrt(double(q.size(-1))));
   if (o.is_causal)
-    scores = where(arange(k.size(-2), DType::int64) <= arange(q.size(-2), DType::int64).reshape({-1, 1}), scores, -HUGE_VAL);
+    scores = where(arange(k.size(-2), DType::int64, k.device()) <= arange(q.size(-2), DType::int64, k.device()).reshape({-1, 1}),
+                   scores, -HUGE_VAL);
   if (o.mask && o.mask.dtype() == DType::boolean) scores = where(o.mask, scores, -HUGE_VAL);
   if (o.mask && o.mask.dtype() != DType::boolean) scores = scores + o.mask.to(wide);
   return matmul(softmax(scores, -1), v.to(wide));
@@ -31,7 +32,7 @@ Shape with(Shape outer, int64_t a, int64_t b) {
 
 }  // namespace
 
-TEST(Attention, IsTheFormulaInEveryType) {
+DEVICE_TEST(Attention, IsTheFormulaInEveryType) {
   const std::pair<DType, double> types[] = {
       {DType::float64, 1e-14}, {DType::float32, 4e-6}, {DType::float16, 2e-3}, {DType::bfloat16, 1.6e-2}};  // a few last places
   for (auto [type, tolerance] : types)
@@ -83,7 +84,7 @@ TEST(Attention, WhoMaySeeNothingGetsZeros) {
   for (double x : values(scaled_dot_product_attention(bad, bad, bad))) EXPECT_TRUE(std::isnan(x));
 }
 
-TEST(Attention, Gradients) {
+DEVICE_TEST(Attention, Gradients) {
   AnyTensor q = draw({2, 3, 4}, -1, 1, 3).requires_grad_(), k = draw({2, 5, 4}, -1, 1, 4).requires_grad_();
   AnyTensor v = draw({2, 5, 3}, -1, 1, 5).requires_grad_(), mask = draw({3, 5}, -1, 1, 6).requires_grad_(),
             bools = draw({3, 5}, -1, 3, 8) > 0;
@@ -127,7 +128,7 @@ TEST(Attention, DropoutIsOfTheWeights) {
       1e-14);
 }
 
-TEST(Attention, FusedBackwardIsTheComposedOne) {
+DEVICE_TEST(Attention, FusedBackwardIsTheComposedOne) {
   const std::pair<DType, double> types[] = {
       {DType::float64, 1e-12}, {DType::float32, 2e-5}, {DType::float16, 1e-2}, {DType::bfloat16, 8e-2}};
   for (auto [type, tolerance] : types)

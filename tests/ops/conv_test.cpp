@@ -146,7 +146,7 @@ TEST(Conv2d, ShapesOfWinogradsMethod) {
   check_conv({8, 144, 7, 8}, {144, 144, 3, 3}, {.padding = 1}, DType::float32, true);
 }
 
-TEST(Conv2d, BitsDoNotDependOnTheRunOrTheNumberOfThreads) {
+DEVICE_TEST(Conv2d, BitsDoNotDependOnTheRunOrTheNumberOfThreads) {
   struct Case {
     Shape x, w;
     Conv2dOptions o;
@@ -174,7 +174,7 @@ TEST(Conv2d, BitsDoNotDependOnTheRunOrTheNumberOfThreads) {
     }
 }
 
-TEST(Conv2d, ResultsLieChannelsLast) {
+DEVICE_TEST(Conv2d, ResultsLieChannelsLast) {
   AnyTensor y = conv2d(draw({2, 3, 8, 8}), draw({4, 3, 3, 3}));
   EXPECT_EQ(y.stride(), (Shape{4 * 36, 1, 24, 4}));
   // A view whose rows are not adjacent.
@@ -184,7 +184,7 @@ TEST(Conv2d, ResultsLieChannelsLast) {
             1e-15);
 }
 
-TEST(Conv2d, GradientsOfBothOrders) {
+DEVICE_TEST(Conv2d, GradientsOfBothOrders) {
   struct Case {
     Shape x, w;
     Conv2dOptions o;
@@ -233,7 +233,7 @@ TEST(Conv2d, SamePaddingAndLoneImages) {
   EXPECT_LT(distance(conv2d(x, w, {}, {.padding = "valid"}), conv2d(x, w)), 1e-15);
 }
 
-TEST(Conv1d, IsConv2dWithOneRow) {
+DEVICE_TEST(Conv1d, IsConv2dWithOneRow) {
   AnyTensor x = draw({2, 4, 9}, -1, 1, 1), w = draw({6, 2, 3}, -1, 1, 2), b = draw({6}, -1, 1, 3);
   AnyTensor y = conv1d(x, w, b, {.stride = 2, .padding = 1, .dilation = 2, .groups = 2});
   EXPECT_LT(
@@ -247,7 +247,7 @@ TEST(Conv1d, IsConv2dWithOneRow) {
   EXPECT_EQ(gradcheck([](auto& in) { return conv1d(in[0], in[1], in[2], {.stride = 2, .padding = 1}); }, {p, q, r}), "");
 }
 
-TEST(ConvTranspose2d, IsTheAdjoint) {
+DEVICE_TEST(ConvTranspose2d, IsTheAdjoint) {
   // <conv2d(x, w), g> = <x, conv_transpose2d(g, w)>.
   for (const Conv2dOptions& o :
        {Conv2dOptions{}, Conv2dOptions{.stride = 2, .padding = 1}, Conv2dOptions{.stride = {3, 2}, .dilation = 2},
@@ -279,7 +279,7 @@ TEST(ConvTranspose2d, IsTheAdjoint) {
       1e-15);
 }
 
-TEST(ConvTranspose, OutputPaddingBetweenStrideAndDilation) {
+DEVICE_TEST(ConvTranspose, OutputPaddingBetweenStrideAndDilation) {
   // A window on the transpose without padding: what is added at the end reaches further into the dilated taps.
   AnyTensor x = draw({2, 2, 3, 4}), w = draw({2, 1, 2, 3}, -1, 1, 5);
   AnyTensor full = conv_transpose2d(x, w, {}, {.stride = 2, .groups = 2, .dilation = 4});

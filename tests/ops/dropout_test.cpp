@@ -34,7 +34,7 @@ TEST(Dropout, TheShareThatStaysAndTheEnds) {
   for (double v : values(dropout(inf, 0.5))) EXPECT_FALSE(std::isnan(v));
 }
 
-TEST(Dropout, GradientsHaveTheMaskOfForward) {
+DEVICE_TEST(Dropout, GradientsHaveTheMaskOfForward) {
   Generator g(1);
   GeneratorState start = g.state();
   AnyTensor x = draw({5, 7}).requires_grad_();
@@ -55,9 +55,9 @@ TEST(Dropout, GradientsHaveTheMaskOfForward) {
             "");
 }
 
-TEST(Dropout, KeepsTheLayout) {
+DEVICE_TEST(Dropout, KeepsTheLayout) {
   Generator g(2);
-  AnyTensor last = empty_channels_last({2, 5, 3, 4}, DType::float32);
+  AnyTensor last = empty_channels_last({2, 5, 3, 4}, DType::float32, device_of_tests());
   last.copy_(draw({2, 5, 3, 4}, 1, 2, 3, DType::float32));
   AnyTensor y = dropout(last, 0.5, true, g);
   EXPECT_EQ(y.stride(), last.stride());
@@ -81,7 +81,7 @@ TEST(Dropout, SameBitsForAnyNumberOfThreads) {
   set_num_threads(threads);
 }
 
-TEST(Dropout, WholeChannels) {
+DEVICE_TEST(Dropout, WholeChannels) {
   Generator g(3);
   AnyTensor x = draw({40, 30, 3, 2}, 1, 2), y = dropout2d(x, 0.25, true, g);
   std::vector<double> share = values(y / x);

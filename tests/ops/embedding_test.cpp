@@ -8,7 +8,7 @@ namespace {
 AnyTensor numbers(const Shape& shape, int64_t n, uint64_t seed) { return draw(shape, 0, double(n), seed).to(DType::int64); }
 }  // namespace
 
-TEST(Embedding, TakesRows) {
+DEVICE_TEST(Embedding, TakesRows) {
   for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16})
     for (const Shape& shape : {Shape{}, Shape{5}, Shape{4, 3}, Shape{2, 0}, Shape{70, 50}}) {
       AnyTensor w = draw({11, 37}, -1, 1, 3).to(type), i = numbers(shape, 11, 4);
@@ -22,7 +22,7 @@ TEST(Embedding, TakesRows) {
     }
 }
 
-TEST(Embedding, Gradients) {
+DEVICE_TEST(Embedding, Gradients) {
   AnyTensor w = draw({6, 4}, -1, 1, 3).requires_grad_(), i = numbers({3, 5}, 6, 4);
   EXPECT_EQ(gradcheck([&](const auto& in) { return embedding(i, in[0]); }, {w}), "");
   EXPECT_EQ(gradcheck([&](const auto& in) { return embedding(i, in[0].t().contiguous().t()); }, {w}), "");
@@ -78,7 +78,7 @@ TEST(EmbeddingBag, IsTheReductionOfEmbedding) {
   EXPECT_LT(distance(y, index_select(w, 0, Tensor<int64_t>{0, 2, 2, 0}) * Tensor<double>{{0}, {1}, {1}, {0}}), 1e-15);
 }
 
-TEST(EmbeddingBag, Gradients) {
+DEVICE_TEST(EmbeddingBag, Gradients) {
   AnyTensor w = draw({6, 3}, -1, 1, 3).requires_grad_(), i = numbers({2, 4}, 6, 4), psw = draw({2, 4}, 0.1, 1, 5).requires_grad_();
   for (BagMode mode : {BagMode::sum, BagMode::mean, BagMode::max})
     EXPECT_EQ(gradcheck([&](const auto& in) { return embedding_bag(i, in[0], {.mode = mode}); }, {w}), "") << int(mode);

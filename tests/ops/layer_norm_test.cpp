@@ -28,7 +28,7 @@ const std::pair<Shape, Shape> kShapes[] = {{{5}, {5}},       {{1}, {1}},        
 
 }  // namespace
 
-TEST(LayerNorm, IsTheDefinitionInEveryType) {
+DEVICE_TEST(LayerNorm, IsTheDefinitionInEveryType) {
   // A few last places; rounding of half types happens once, at the end.
   const std::pair<DType, double> types[] = {
       {DType::float64, 1e-14}, {DType::float32, 4e-6}, {DType::float16, 2e-3}, {DType::bfloat16, 1.6e-2}};
@@ -50,19 +50,19 @@ TEST(LayerNorm, IsTheDefinitionInEveryType) {
     }
 }
 
-TEST(LayerNorm, ALargeMeanCostsNoDigitsOfTheVariance) {
+DEVICE_TEST(LayerNorm, ALargeMeanCostsNoDigitsOfTheVariance) {
   AnyTensor x = (draw({4, 1000}, -1, 1, 9) + 4096.0).to(DType::float32);  // spaced by 2^-11, so sums of squares would have no digit
   EXPECT_LT(distance(layer_norm(x, {1000}), reference(x, 1000, {}, {}, 1e-5, true)),
             2e-3);  // two last places of the mean, over the deviation
 }
 
-TEST(LayerNorm, AnyLayout) {
+DEVICE_TEST(LayerNorm, AnyLayout) {
   AnyTensor x = draw({4, 5, 6}), w = draw({6}, 0.5, 2, 4), b = draw({12}, 0, 1, 5).slice(0, 0, 12, 2);
   AnyTensor t = x.transpose(0, 1).contiguous().transpose(0, 1);
   EXPECT_EQ(distance(layer_norm(t, {6}, w, b), layer_norm(x, {6}, w, b.contiguous())), 0);
 }
 
-TEST(LayerNorm, Gradients) {
+DEVICE_TEST(LayerNorm, Gradients) {
   for (const auto& [shape, last] : kShapes) {
     if (shape.numel() > 200) continue;
     AnyTensor x = draw(shape, -1, 3, 3).requires_grad_();
@@ -79,7 +79,7 @@ TEST(LayerNorm, Gradients) {
   EXPECT_EQ(gradcheck([&](const auto& in) { return layer_norm(in[0].transpose(0, 2), {5, 3}, {}, {}, 0.1); }, {x}), "");
 }
 
-TEST(LayerNorm, FusedBackwardIsTheComposedOne) {
+DEVICE_TEST(LayerNorm, FusedBackwardIsTheComposedOne) {
   // Rows enough for several stretches of the parameters' sums.
   const std::pair<DType, double> types[] = {{DType::float32, 2e-5}, {DType::float16, 1e-2}, {DType::bfloat16, 8e-2}};
   for (auto [type, tolerance] : types)
@@ -98,7 +98,7 @@ TEST(LayerNorm, FusedBackwardIsTheComposedOne) {
       }
 }
 
-TEST(LayerNorm, ParametersOfHalfTypesMayBeFloat) {
+DEVICE_TEST(LayerNorm, ParametersOfHalfTypesMayBeFloat) {
   for (DType type : {DType::float16, DType::bfloat16}) {
     AnyTensor x = draw({20, 33}, -1, 1, 3).to(type).requires_grad_();
     AnyTensor w = draw({33}, 0.5, 2, 4, DType::float32).requires_grad_(), b = draw({33}, -1, 1, 5, DType::float32).requires_grad_();

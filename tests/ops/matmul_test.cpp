@@ -192,7 +192,7 @@ TEST(Matmul, Addmm) {
   EXPECT_LT(distance(addmv(x, a, v, {.beta = 2, .alpha = 3}), x * 2 + matmul(a, v) * 3), 1e-14);
 }
 
-TEST(Matmul, Gradients) {
+DEVICE_TEST(Matmul, Gradients) {
   auto check = [](const Shape& sa, const Shape& sb, auto f) {
     AnyTensor a = draw(sa, -1, 1, 1).requires_grad_(), b = draw(sb, -1, 1, 2).requires_grad_();
     return gradcheck([&](const std::vector<AnyTensor>& in) { return f(in[0], in[1]); }, {a, b});
@@ -214,7 +214,7 @@ TEST(Matmul, Gradients) {
   EXPECT_EQ(gradcheck([&](auto& in) { return baddbmm(in[0], in[1].unsqueeze(0), in[2].unsqueeze(0)); }, {x, a, b}), "");
 }
 
-TEST(Linear, ValuesAndGradients) {
+DEVICE_TEST(Linear, ValuesAndGradients) {
   for (const Shape& shape : {Shape{4}, Shape{3, 4}, Shape{2, 3, 4}, Shape{2, 1, 3, 4}, Shape{0, 4}}) {
     AnyTensor x = draw(shape, -1, 1, 1), w = draw({5, 4}, -1, 1, 2), b = draw({5}, -1, 1, 3);
     EXPECT_LT(distance(linear(x, w), matmul(x, w.t())), 1e-14) << to_string(shape);
@@ -226,7 +226,7 @@ TEST(Linear, ValuesAndGradients) {
   EXPECT_EQ(gradcheck([](auto& in) { return linear(in[0].permute({2, 1, 0}), in[1].t()); }, {x, w}), "") << "not row-major";
 }
 
-TEST(Linear, Float32GradientsOfTheSizesThatLibrariesServe) {
+DEVICE_TEST(Linear, Float32GradientsOfTheSizesThatLibrariesServe) {
   AnyTensor x = draw({6, 40, 96}, -1, 1, 1), w = draw({72, 96}, -1, 1, 2), b = draw({72}, -1, 1, 3),
             v = draw({6, 40, 72}, -1, 1, 4);
   auto gradients = [&](DType t) {

@@ -13,7 +13,7 @@ namespace {
 
 AnyTensor as_channels_last(const AnyTensor& x) {
   NoGrad no_grad;
-  AnyTensor y = empty_channels_last(x.shape(), x.dtype());
+  AnyTensor y = empty_channels_last(x.shape(), x.dtype(), x.device());
   y.copy_(x);
   return y;
 }
@@ -82,7 +82,7 @@ const Windows kWindows[] = {{2, 2},
 
 }  // namespace
 
-TEST(MaxPool2d, ValuesIndicesAndGradientsInEveryTypeAndLayout) {
+DEVICE_TEST(MaxPool2d, ValuesIndicesAndGradientsInEveryTypeAndLayout) {
   for (const Windows& o : kWindows)
     for (int64_t channels : {1, 3, 37})
       for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
@@ -125,7 +125,7 @@ TEST(MaxPool2d, NanIsTheLargestAndMinusInfinityIsFound) {
   }
 }
 
-TEST(AvgPool2d, ValuesInEveryTypeAndLayout) {
+DEVICE_TEST(AvgPool2d, ValuesInEveryTypeAndLayout) {
   for (const Windows& o : kWindows) {
     if (o.dilation != Pair(1)) continue;
     for (int64_t channels : {1, 3, 37})
@@ -146,7 +146,7 @@ TEST(AvgPool2d, ValuesInEveryTypeAndLayout) {
   }
 }
 
-TEST(AdaptivePool, PartsOfEverySize) {
+DEVICE_TEST(AdaptivePool, PartsOfEverySize) {
   AnyTensor x = draw({2, 19, 7, 5}, -1, 1, 1);
   std::vector<double> v = values(x);
   for (Pair out : {Pair(1), Pair(3, 2), Pair(7, 5), Pair(9, 4)}) {
@@ -168,7 +168,7 @@ TEST(AdaptivePool, PartsOfEverySize) {
   }
 }
 
-TEST(Pool, GradientsOfBothOrders) {
+DEVICE_TEST(Pool, GradientsOfBothOrders) {
   for (bool last : {false, true}) {
     AnyTensor x = draw({1, 2, 5, 4}, -1, 1, 3);
     if (last) x = as_channels_last(x);

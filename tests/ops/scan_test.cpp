@@ -51,7 +51,7 @@ const double kTolerance[] = {2e-6, 1e-12, 2e-3, 1.6e-2};
 
 }  // namespace
 
-TEST(Scan, EveryLayoutAndType) {
+DEVICE_TEST(Scan, EveryLayoutAndType) {
   for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16}) {
     for (const AnyTensor& x : layouts(type, -1, 1)) {
       for (int axis = 0; axis < std::max(1, x.dim()); ++axis) {
@@ -106,7 +106,7 @@ TEST(Scan, SpecialValues) {
   EXPECT_EQ(values(cumsum(full({3000}, 1, DType::float16), 0)).back(), 3000) << "accumulated in float";
 }
 
-TEST(ScanGradient, OfEveryScan) {
+DEVICE_TEST(ScanGradient, OfEveryScan) {
   AnyTensor x = draw({3, 4, 5}, -1, 1).requires_grad_();
   for (int64_t axis : {0, 1, -1}) {
     EXPECT_EQ(gradcheck([&](auto& in) { return square(cumsum(in[0], axis)); }, {x}), "");

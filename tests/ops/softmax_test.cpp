@@ -29,7 +29,7 @@ const std::pair<Shape, int64_t> kShapes[] = {{{5}, 0},       {{}, 0},           
 
 }  // namespace
 
-TEST(Softmax, IsTheDefinitionInEveryType) {
+DEVICE_TEST(Softmax, IsTheDefinitionInEveryType) {
   const std::pair<DType, double> types[] = {
       {DType::float64, 1e-15}, {DType::float32, 1e-6}, {DType::float16, 2e-3}, {DType::bfloat16, 1.6e-2}};  // a few last places
   for (auto [type, tolerance] : types)
@@ -41,9 +41,9 @@ TEST(Softmax, IsTheDefinitionInEveryType) {
     }
 }
 
-TEST(Softmax, KeepsTheLayout) {
+DEVICE_TEST(Softmax, KeepsTheLayout) {
   AnyTensor x = draw({2, 5, 3, 4});
-  AnyTensor last = empty_channels_last({2, 5, 3, 4}, DType::float64);
+  AnyTensor last = empty_channels_last({2, 5, 3, 4}, DType::float64, device_of_tests());
   last.copy_(x);
   for (int64_t axis = 0; axis < 4; ++axis) {
     AnyTensor y = softmax(last, axis);
@@ -68,7 +68,7 @@ TEST(Softmax, LargeAndInfiniteLogits) {
   }
 }
 
-TEST(Softmax, Gradients) {
+DEVICE_TEST(Softmax, Gradients) {
   for (const auto& [shape, axis] : kShapes) {
     if (shape.numel() > 200) continue;
     AnyTensor x = draw(shape, -2, 2, 5).requires_grad_();
@@ -81,7 +81,7 @@ TEST(Softmax, Gradients) {
     EXPECT_EQ(gradcheck([&](const auto& in) { return softmax(in[0].transpose(0, 2).slice(2, 0, 3, 2), axis); }, {x}), "");
 }
 
-TEST(Softmax, FusedBackwardIsTheComposedOne) {
+DEVICE_TEST(Softmax, FusedBackwardIsTheComposedOne) {
   const std::pair<DType, double> types[] = {{DType::float32, 2e-6}, {DType::float16, 4e-3}, {DType::bfloat16, 3e-2}};
   for (auto [type, tolerance] : types)
     for (const auto& [shape, axis] : kShapes)

@@ -152,7 +152,7 @@ TEST(Sort, UniqueSlices) {
   EXPECT_EQ(distance(index_select(u.values, 0, u.inverse), many), 0);
   EXPECT_EQ(distance(unique(matmul(u.values, Tensor<int64_t>{9, 3, 1})).values, arange(27)), 0) << "in order";
 }
-TEST(Sort, TopInNoOrder) {
+DEVICE_TEST(Sort, TopInNoOrder) {
   AnyTensor x = draw({3, 50});
   for (bool largest : {false, true}) {
     auto [top, where] = topk(x, 7, 1, largest, false);
@@ -177,7 +177,7 @@ TEST(Sort, Searchsorted) {
   message_of<DTypeError>([] { searchsorted(draw({3}), draw({3}, 0, 1, 1, DType::float32)); });
   message_of<ShapeError>([] { bucketize(draw({3}), draw({3, 3})); });
 }
-TEST(Sort, Gradients) {
+DEVICE_TEST(Sort, Gradients) {
   AnyTensor x = draw({4, 5, 3}).requires_grad_();
   for (int64_t axis : {0, 1, -1}) {
     EXPECT_EQ(gradcheck([&](auto& in) { return square(sort(in[0], axis, true).values); }, {x}), "");

@@ -49,21 +49,7 @@ template <class T> void select(int64_t n, void* const* p, const Scalar*, bool) {
 
 void run_over(const char* op, std::initializer_list<const Array*> arrays, Run run, bool copies, Scalar value = {}) {
   const Scalar scalars[] = {value, {}};
-  Elementwise c{op, (*arrays.begin())->dtype, 1, int(arrays.size()), {}, {}, scalars, {}};
-  const Array& y = **arrays.begin();
-  View views[kMaxOperands];
-  bool contiguous = true;
-  int k = 0;
-  for (const Array* x : arrays) {
-    c.data[k] = x->data, c.item_size[k] = uint8_t(item_size(x->dtype));
-    views[k++] = {x->rank, x->shape, x->stride};
-    contiguous = contiguous && x->contiguous && x->count == y.count;
-  }
-  if (contiguous)
-    c.plan.set_contiguous(y.count, c.operands);
-  else
-    c.plan.set(y.rank, y.shape, views, c.operands);
-  for_each_run(c, run, copies);
+  for_each_run(call_over(op, (*arrays.begin())->dtype, 1, arrays, scalars), run, copies);
 }
 
 }  // namespace
