@@ -13,9 +13,9 @@ constexpr int64_t kOut = 131, kIn = 129;  // large enough to be kept so, and no 
 
 struct Product {
   AnyTensor weight, x, cotangent;
-  explicit Product(DType dtype = DType::float64)
-      : weight(draw({kOut, kIn}, -1, 1, 1, dtype).requires_grad_()),
-        x(draw({1, kIn}, -1, 1, 2, dtype)),
+  explicit Product(DType dtype = DType::float64, int64_t in = kIn)
+      : weight(draw({kOut, in}, -1, 1, 1, dtype).requires_grad_()),
+        x(draw({1, in}, -1, 1, 2, dtype)),
         cotangent(draw({1, kOut}, -1, 1, 3, dtype)) {}
   void backward(const BackwardOptions& o = {}) const { linear(x, weight).backward(cotangent, o); }
   AnyTensor expected() const { return mm(cotangent.t(), x); }
@@ -117,10 +117,10 @@ TEST(Gradient, OfViewsAndTransposedWeights) {
   EXPECT_LT(testing::distance(weight, start - p.expected() * 0.5), 1e-15);
 }
 
-template <class Optimizer> void steps_alike(DType dtype, const typename Optimizer::Options& options) {
+template <class Optimizer> void steps_alike(DType dtype, int64_t in, const typename Optimizer::Options& options) {
   AnyTensor results[2];
   for (bool read : {false, true}) {
-    Product p(dtype);
+    Product p(dtype, in);
     Optimizer optimizer({p.weight}, options);
     for (int step = 0; step < 3; ++step) {
       optimizer.zero_grad();
@@ -140,10 +140,12 @@ template <class Optimizer> void steps_alike(DType dtype, const typename Optimize
 
 TEST(Gradient, OptimizersStepAlikeWithVectorsAndTensor) {
   for (DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
-    steps_alike<optim::SGD>(dtype, {.lr = 0.1, .weight_decay = 0.01});
-    steps_alike<optim::SGD>(dtype, {.lr = 0.1, .momentum = 0.9, .nesterov = true});
-    steps_alike<optim::AdamW>(dtype, {.lr = 0.1});
-    steps_alike<optim::Adafactor>(dtype, {.lr = 0.1});  // one that computes with tensors
+    for (int64_t in : {kIn, int64_t(144)}) {  // ragged rows, and rows of whole packets
+      steps_alike<optim::SGD>(dtype, in, {.lr = 0.1, .weight_decay = 0.01});
+      steps_alike<optim::SGD>(dtype, in, {.lr = 0.1, .momentum = 0.9, .nesterov = true});
+      steps_alike<optim::AdamW>(dtype, in, {.lr = 0.1});
+      steps_alike<optim::Adafactor>(dtype, in, {.lr = 0.1});  // one that computes with tensors
+    }
   }
 }
 

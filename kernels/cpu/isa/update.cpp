@@ -27,6 +27,12 @@ template <class T> [[gnu::noinline]] void multiply_out(const Update& u, int64_t 
   }
 }
 
+/// x as memory would hold it: no product that is left to be fused with a sum.
+template <class P> GRADUS_FN P rounded(P x) {
+  asm("" : "+x"(x.v));
+  return x;
+}
+
 /// Elements begin .. begin + n of one parameter.
 template <class Rule, class T> void part(const Update& u, int64_t begin, int64_t n) {
   using Acc = accumulate_t<T>;
@@ -34,18 +40,35 @@ template <class Rule, class T> void part(const Update& u, int64_t begin, int64_t
   constexpr int kLanes = sizeof(N) / sizeof(Acc), kStates = Rule::kStates, kSlots = kStates ? kStates : 1;
   N rate[Rule::kRates];
   for (int k = 0; k < Rule::kRates; ++k) rate[k] = N(Acc(u.rates[k]));
-  auto run = [&](T* p, const T* g, Acc* const* state, int64_t count) {
+  auto run_with = [&](T* p, auto gradient, Acc* const* state, int64_t count) {
     for (int64_t i = 0; i < count; i += kLanes) {
       N x = load(p + i), s[kSlots];
       for (int k = 0; k < kStates; ++k) s[k] = load(state[k] + i);
-      Rule::step(x, load(g + i), s, rate);
+      Rule::step(x, gradient(i), s, rate);
       store(p + i, x);
       for (int k = 0; k < kStates; ++k) store(state[k] + i, s[k]);
     }
   };
+  auto run = [&](T* p, const T* g, Acc* const* state, int64_t count) {
+    run_with(
+        p, [g](int64_t i) { return load(g + i); }, state, count);
+  };
   T* p = static_cast<T*>(u.parameter) + begin;
   Acc* state[kSlots] = {};
   for (int k = 0; k < kStates; ++k) state[k] = static_cast<Acc*>(u.state[k]) + begin;
+  if constexpr (std::is_same_v<T, float>) {  // a product that waited in a buffer would take half of the stores
+    if (!u.gradient && u.row_size % kLanes == 0) {
+      auto *column = static_cast<const T*>(u.gradient_column), *row = static_cast<const T*>(u.gradient_row);
+      for (int64_t i = begin / u.row_size, j = begin % u.row_size, count; n > 0; ++i, j = 0, n -= count) {
+        count = u.row_size - j < n ? u.row_size - j : n;
+        run_with(
+            p, [scale = N(column[i]), at = row + j](int64_t k) { return rounded(scale * load(at + k)); }, state, count);
+        p += count;
+        for (int k = 0; k < kStates; ++k) state[k] += count;
+      }
+      return;
+    }
+  }
   constexpr int64_t kTile = 1024;
   alignas(64) T tile[kTile];
   const T* g = tile;
