@@ -19,6 +19,7 @@ Optimizer::Names SGD::state_names(size_t group) const {
 void SGD::update(size_t group, Slot& slot, const Gradient& g) {
   const SGDOptions& o = options_[group];
   double sign = o.maximize ? -1 : 1;
+  if (o.momentum == 0 && o.weight_decay == 0) return updates_.add(slot.parameter, g, {}, update::descent{.lr = sign * o.lr});
   if (o.momentum == 0) return updates_.add(slot.parameter, g, {}, update::sgd{.sign = sign, .decay = o.weight_decay, .lr = o.lr});
   bool first = slot.steps == 1;  // the velocity begins as the whole gradient
   updates_.add(slot.parameter, g, {slot.state[0]},
