@@ -15,7 +15,7 @@ namespace rows {
 
 const KernelTable& table() {
   static const KernelTable all = [] {
-    KernelTable t {
+    KernelTable t{
 #include "kernels/rows_listed.inc"
     };
 #define OFFERS(name) t.name = cuda::name

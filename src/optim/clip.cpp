@@ -1,12 +1,12 @@
 #include "gradus/optim/clip.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "gradus/autograd/mode.h"
 #include "gradus/core/tensor.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/reduce.h"
+#include "gradus/ops/shape_ops.h"
 
 namespace gradus::optim {
 namespace {
@@ -24,16 +24,18 @@ double clip_grad_norm_(const std::vector<AnyTensor>& parameters, double max_norm
     throw ValueError("clip_grad_norm_: norm_type is " + std::to_string(o.norm_type) + "; it must be positive");
   NoGrad no_grad;
   std::vector<AnyTensor> gradients = gradients_of(parameters);
-  double total = 0;
-  bool largest = std::isinf(o.norm_type);
+  const bool largest = std::isinf(o.norm_type);
+  std::vector<AnyTensor> parts;  // brought together where the first one is, so that a device is waited for once and not by gradient
   for (const AnyTensor& g : gradients) {
     if (g.numel() == 0) continue;
     AnyTensor x = is_half(g.dtype()) ? to(g, DType::float32) : g;
-    if (largest)
-      for (double v : Tensor<double>(x.to(DType::float64)).vector()) total = std::isnan(v) ? v : std::max(total, std::abs(v));
-    else
-      total += o.norm_type == 2 ? sum(square(x)).item() : sum(pow(abs(x), o.norm_type)).item();
+    AnyTensor part = largest ? norm(x, o.norm_type) : o.norm_type == 2 ? sum(square(x)) : sum(pow(abs(x), o.norm_type));
+    part = to(part, DType::float64);
+    parts.push_back(parts.empty() ? part : part.to(parts.front().device()));
   }
+  double total = 0;
+  if (!parts.empty())
+    for (double v : Tensor<double>(stack(parts)).vector()) total = !largest ? total + v : v > total || std::isnan(v) ? v : total;
   if (!largest) total = o.norm_type == 2 ? std::sqrt(total) : std::pow(total, 1 / o.norm_type);
   if (o.error_if_nonfinite && !std::isfinite(total))
     throw ValueError("clip_grad_norm_: the norm of the gradients is " + std::to_string(total));

@@ -350,6 +350,11 @@ TEST(Clip, NormIsThatOfAllGradientsTogether) {
   a.set_grad(Tensor<double>{NAN, 0});
   message_of<ValueError>([&] { optim::clip_grad_norm_({a, b}, 1, {.error_if_nonfinite = true}); });
   EXPECT_TRUE(std::isnan(optim::clip_grad_norm_({a, b}, 1)));
+  a.set_grad(Tensor<double>{NAN, 0}), b.set_grad(Tensor<float>{-4});
+  EXPECT_TRUE(std::isnan(optim::clip_grad_norm_({a, b}, 1, {.norm_type = INFINITY})));
+  a.set_grad(Tensor<double>{0, -INFINITY}), b.set_grad(Tensor<float>{-4});
+  EXPECT_EQ(optim::clip_grad_norm_({b, a}, 1, {.norm_type = INFINITY}), INFINITY);
+  EXPECT_EQ(optim::clip_grad_norm_({c}, 1), 0);  // no gradient at all
   message_of<ValueError>([&] { optim::clip_grad_norm_({a}, -1); });
 }
 

@@ -59,7 +59,7 @@ template <class T, bool kLog> void row(T* y, const T* x, int64_t n) {
 /// the row before and brings the row after. `kept` has room for two rows, unless kLog.
 template <class T, bool kLog> void rows_past(T* y, const T* x, int64_t n, int64_t count, T* kept) {
   using P = Packet<T>;
-  const int64_t ahead = n + 1024;  // the end of the next row is read soon after its own exponentials are
+  const int64_t ahead = n + 1024;     // the end of the next row is read soon after its own exponentials are
   P top = 0, last_top = 0, last = 0;  // last: what a row's results lack, the factor or the logarithm
   T* now = kept;
   T* before = kLog ? kept : kept + n;

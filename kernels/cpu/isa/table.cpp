@@ -16,7 +16,7 @@ namespace rows {
 }  // namespace rows
 
 extern const KernelTable table;
-const KernelTable table {
+const KernelTable table{
 #include "kernels/rows_listed.inc"
 #define GRADUS_KERNEL(name, parameters) .name = cpu::name,
 #include "gradus/ops/kernels.def"
