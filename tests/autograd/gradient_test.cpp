@@ -57,6 +57,7 @@ TEST(Gradient, IsATensorWhereVectorsWouldNotDo) {
   graph.x.requires_grad_();
   graph.backward({.create_graph = true});
   EXPECT_TRUE(graph.weight.grad().requires_grad());
+  graph.weight.set_grad({}), graph.x.set_grad({});  // a gradient with a graph holds the leaf that holds it
 
   Product small;
   small.weight = draw({3, kIn}).requires_grad_();
