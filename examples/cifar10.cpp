@@ -124,14 +124,7 @@ int main(int argc, char** argv) {
                   {"--precision", o.precision},
                   {"--save", o.save},
                   {"--steps", o.steps, 1}});
-    if (o.precision == "float")
-      run<float>(o);
-    else if (o.precision == "bfloat16")
-      run<bfloat16>(o);
-    else if (o.precision == "half")
-      run<half>(o);
-    else
-      throw ValueError("--precision " + o.precision + ": choose float, bfloat16 or half");
+    with_precision(o.precision, [&]<class T>() { run<T>(o); });
     return 0;
   });
 }

@@ -214,14 +214,7 @@ int main(int argc, char** argv) {
     if (o.width % o.heads)
       throw ValueError("--width " + std::to_string(o.width) + " is not a multiple of --heads " + std::to_string(o.heads));
     if (o.prompt.empty()) throw ValueError("--prompt is empty; one byte is needed to go on from");
-    if (o.precision == "float")
-      run<float>(o);
-    else if (o.precision == "bfloat16")
-      run<bfloat16>(o);
-    else if (o.precision == "half")
-      run<half>(o);
-    else
-      throw ValueError("--precision " + o.precision + ": choose float, bfloat16 or half");
+    with_precision(o.precision, [&]<class T>() { run<T>(o); });
     return 0;
   });
 }

@@ -63,6 +63,14 @@ inline void read_options(const char* program, int argc, char** argv, const char*
   }
 }
 
+/// f for the type of activations that --precision names. Throws ValueError.
+template <class F> void with_precision(const std::string& name, F f) {
+  if (name == "float") return f.template operator()<float>();
+  if (name == "bfloat16") return f.template operator()<bfloat16>();
+  if (name == "half") return f.template operator()<half>();
+  refuse_option({"--precision ", name.c_str(), ": choose float, bfloat16 or half"});
+}
+
 /// The body of main(): what it throws is printed, and the program ends with 1.
 template <class F> int run_example(const char* program, F body) {
   try {

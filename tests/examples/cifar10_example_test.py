@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """The CIFAR-10 example on made-up images: it learns them in every precision, its bits do not depend on workers, and what it says to
 wrong arguments."""
-import pathlib
 import re
-import subprocess
-import sys
-import tempfile
 
-PROGRAM = pathlib.Path(sys.argv[1]) / "examples" / "cifar10"
+from example import Example
+
+example = Example("cifar10")
+run, check = example.run, example.check
 
 
 def record(kind, state):
@@ -32,52 +31,34 @@ def write_images(folder):
         (folder / name).write_bytes(content)
 
 
-def run(*arguments):
-    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True)
+def test(folder):
+    write_images(folder)
+    small = ("--data", folder, "--width", 4, "--batch-size", 20, "--lr", 0.05)
+    files = []
+    for workers in (0, 1, 3):
+        file = folder / f"net{workers}.safetensors"
+        done = run(*small, "--epochs", 2, "--steps", 3, "--workers", workers, "--save", file)
+        check(f"failed with {workers} workers", done.returncode == 0, done.stderr)
+        files.append(file.read_bytes())
+    check("the bits depend on the number of workers", len(set(files)) == 1)
+    check("no names as torchvision has them", b"layer2.0.downsample.0.weight" in files[0] and b"layer4.1.bn2.running_var" in files[0])
+    for precision in ("float", "bfloat16", "half"):
+        done = run(*small, "--epochs", 12, "--precision", precision)
+        check(f"failed in {precision}", done.returncode == 0, done.stderr)
+        last = re.fullmatch(r"test accuracy: (0\.\d{4}|1\.0000)", done.stdout.rstrip("\n").split("\n")[-1])
+        check("another last line", last, done.stdout)
+        check(f"stripes of ten colours were not told apart in {precision}", float(last[1]) > 0.7, done.stdout)
+        check("says another type", f"activations of {dict(float='float32', half='float16').get(precision, precision)}" in done.stdout, done.stdout)
 
-
-def check(what, right, shown=""):
-    if not right:
-        sys.exit(f"cifar10_example_test: {what}\n{shown}")
-
-
-def main():
-    if not PROGRAM.exists():
-        print("the example is not built")
-        return 77
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        write_images(folder)
-        small = ("--data", folder, "--width", 4, "--batch-size", 20, "--lr", 0.05)
-        files = []
-        for workers in (0, 1, 3):
-            file = folder / f"net{workers}.safetensors"
-            done = run(*small, "--epochs", 2, "--steps", 3, "--workers", workers, "--save", file)
-            check(f"failed with {workers} workers", done.returncode == 0, done.stderr)
-            files.append(file.read_bytes())
-        check("the bits depend on the number of workers", len(set(files)) == 1)
-        check("no names as torchvision has them", b"layer2.0.downsample.0.weight" in files[0] and b"layer4.1.bn2.running_var" in files[0])
-        for precision in ("float", "bfloat16", "half"):
-            done = run(*small, "--epochs", 12, "--precision", precision)
-            check(f"failed in {precision}", done.returncode == 0, done.stderr)
-            last = re.fullmatch(r"test accuracy: (0\.\d{4}|1\.0000)", done.stdout.rstrip("\n").split("\n")[-1])
-            check("another last line", last, done.stdout)
-            check(f"stripes of ten colours were not told apart in {precision}", float(last[1]) > 0.7, done.stdout)
-            check("says another type", f"activations of {dict(float='float32', half='float16').get(precision, precision)}" in done.stdout, done.stdout)
-
-        for arguments, says in ((("--precision", "int8"), "--precision int8: choose float, bfloat16 or half"),
-                                (("--lr", "-1"), "--lr -1: not a number, at least 0"),
-                                (("--epochs", "0"), "--epochs 0: not a number from 1 on"),
-                                (("--device", "tpu"), "tpu"),
-                                (("--what", "1"), "there is no --what; cifar10 --help"),
-                                (("--data", folder / "none"), f"there is neither {folder}/none/data_batch_1.bin")):
-            done = run(*arguments)
-            check(f"{arguments}: exit code {done.returncode}", done.returncode == 1, done.stdout)
-            check(f"{arguments}: says {done.stderr!r}, not {says!r}", says in done.stderr)
-        full = run("--data", folder, "--epochs", 1, "--steps", 1, "--batch-size", 4)  # the whole network, once
-        check("the network of full width failed", full.returncode == 0 and "11173962 parameters" in full.stdout, full.stdout + full.stderr)
-    return 0
+    example.check_refusals([(("--precision", "int8"), "--precision int8: choose float, bfloat16 or half"),
+                            (("--lr", "-1"), "--lr -1: not a number, at least 0"),
+                            (("--epochs", "0"), "--epochs 0: not a number from 1 on"),
+                            (("--device", "tpu"), "tpu"),
+                            (("--what", "1"), "there is no --what; cifar10 --help"),
+                            (("--data", folder / "none"), f"there is neither {folder}/none/data_batch_1.bin")])
+    full = run("--data", folder, "--epochs", 1, "--steps", 1, "--batch-size", 4)  # the whole network, once
+    check("the network of full width failed", full.returncode == 0 and "11173962 parameters" in full.stdout, full.stdout + full.stderr)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    example.main(test)

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """The MNIST example on made-up images: the same bits for any number of workers, what it prints, and what it says to wrong arguments."""
-import pathlib
 import re
-import subprocess
-import sys
-import tempfile
 
-PROGRAM = pathlib.Path(sys.argv[1]) / "examples" / "mnist"
+from example import Example
+
+example = Example("mnist")
+run, check = example.run, example.check
 
 
 def write_images(folder, part, count):
@@ -24,54 +23,36 @@ def write_images(folder, part, count):
     (folder / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + size + labels)
 
 
-def run(*arguments):
-    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True)
+def test(folder):
+    write_images(folder, "train", 500)
+    write_images(folder, "t10k", 50)
+    common = ("--data", folder, "--epochs", 2, "--batch-size", 16, "--steps", 25)
+    files = []
+    for workers in (0, 1, 4, 4):
+        file = folder / f"net{len(files)}.safetensors"
+        done = run(*common, "--workers", workers, "--save", file)
+        check(f"failed with {workers} workers", done.returncode == 0, done.stderr)
+        files.append(file.read_bytes())
+    check("the bits depend on the number of workers, or change from run to run", len(set(files)) == 1)
+    lines = done.stdout.rstrip("\n").split("\n")
+    last = re.fullmatch(r"test accuracy: (0\.\d{4}|1\.0000)", lines[-1])
+    check("another last line", last, lines[-1])
+    check("ten stripes were not told apart", float(last[1]) > 0.8, done.stdout)
+    check("no figures of each class", "precision" in done.stdout and re.search(r"^9 +\d\.\d{4}", done.stdout, re.M), done.stdout)
+    check("no pictures", sum("@" in line or "%" in line for line in lines) > 4, done.stdout)
+    check("not one line of progress for each epoch", len(done.stderr.splitlines()) == 2, done.stderr)
+    other = folder / "other.safetensors"
+    run(*common, "--workers", 1, "--seed", 1, "--save", other)
+    check("the seed changes nothing", other.read_bytes() != files[0])
 
-
-def check(what, right, shown=""):
-    if not right:
-        sys.exit(f"mnist_example_test: {what}\n{shown}")
-
-
-def main():
-    if not PROGRAM.exists():
-        print("the example is not built")
-        return 77
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        write_images(folder, "train", 500)
-        write_images(folder, "t10k", 50)
-        common = ("--data", folder, "--epochs", 2, "--batch-size", 16, "--steps", 25)
-        files = []
-        for workers in (0, 1, 4, 4):
-            file = folder / f"net{len(files)}.safetensors"
-            done = run(*common, "--workers", workers, "--save", file)
-            check(f"failed with {workers} workers", done.returncode == 0, done.stderr)
-            files.append(file.read_bytes())
-        check("the bits depend on the number of workers, or change from run to run", len(set(files)) == 1)
-        lines = done.stdout.rstrip("\n").split("\n")
-        last = re.fullmatch(r"test accuracy: (0\.\d{4}|1\.0000)", lines[-1])
-        check("another last line", last, lines[-1])
-        check("ten stripes were not told apart", float(last[1]) > 0.8, done.stdout)
-        check("no figures of each class", "precision" in done.stdout and re.search(r"^9 +\d\.\d{4}", done.stdout, re.M), done.stdout)
-        check("no pictures", sum("@" in line or "%" in line for line in lines) > 4, done.stdout)
-        check("not one line of progress for each epoch", len(done.stderr.splitlines()) == 2, done.stderr)
-        other = folder / "other.safetensors"
-        run(*common, "--workers", 1, "--seed", 1, "--save", other)
-        check("the seed changes nothing", other.read_bytes() != files[0])
-
-        for arguments, says in ((("--epochs", "many"), "--epochs many: not a number from 1 on"),
-                                (("--batch-size", "0"), "--batch-size 0: not a number from 1 on"),
-                                (("--seed",), "--seed needs a value"),
-                                (("--epoch", "1"), "there is no --epoch"),
-                                (("--device", "tpu"), "tpu"),
-                                (("--data", folder / "none"), f"there is neither {folder}/none/train-images-idx3-ubyte"),
-                                ((*common, "--epochs", 1, "--steps", 1, "--save", folder / "no" / "net"), f"{folder}/no/net")):
-            done = run(*arguments)
-            check(f"{arguments}: exit code {done.returncode}", done.returncode == 1, done.stdout)
-            check(f"{arguments}: says {done.stderr!r}, not {says!r}", says in done.stderr)
-    return 0
+    example.check_refusals([(("--epochs", "many"), "--epochs many: not a number from 1 on"),
+                            (("--batch-size", "0"), "--batch-size 0: not a number from 1 on"),
+                            (("--seed",), "--seed needs a value"),
+                            (("--epoch", "1"), "there is no --epoch"),
+                            (("--device", "tpu"), "tpu"),
+                            (("--data", folder / "none"), f"there is neither {folder}/none/train-images-idx3-ubyte"),
+                            ((*common, "--epochs", 1, "--steps", 1, "--save", folder / "no" / "net"), f"{folder}/no/net")])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    example.main(test)
