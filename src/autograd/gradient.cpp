@@ -16,6 +16,7 @@ AnyTensor& Leaf::multiplied_out() {
   if (column) {
     NoGrad no_grad;
     grad = mm(column, row);
+    grad.impl()->inference = column.impl()->inference;  // as backward would have made it, wherever it is read
     column = {}, row = {};
   }
   return grad;
@@ -31,17 +32,14 @@ Gradient Gradient::of(const AnyTensor& tensor) {
 }
 
 const AnyTensor& Gradient::tensor() const {
-  if (!whole_ && column_) {
+  if (whole_ || !column_) return whole_;
+  if (leaf_.requires_grad() && leaf_.is_leaf()) {
     auto& leaf = static_cast<Leaf&>(*leaf_.impl()->node);
     LeafLock lock(leaf);
-    if (leaf.column.is_same(column_)) {
-      whole_ = leaf.multiplied_out();
-    } else {  // the leaf has another one by now
-      NoGrad no_grad;
-      whole_ = mm(column_, row_);
-    }
+    if (leaf.column.is_same(column_)) return whole_ = leaf.multiplied_out();
   }
-  return whole_;
+  NoGrad no_grad;  // the leaf has another one by now, or none
+  return whole_ = mm(column_, row_);
 }
 
 bool give_outer_product(uint32_t input, const AnyTensor& column, const AnyTensor& row) {

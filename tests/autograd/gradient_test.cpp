@@ -103,6 +103,26 @@ TEST(Gradient, TakenBeforeTheNextOneStaysWhatItWas) {
   EXPECT_TRUE(equal(p.weight.grad(), p.expected()));
 }
 
+TEST(Gradient, OutlivesWhatItWasTakenFrom) {
+  Product p;
+  AnyTensor expected = p.expected();
+  p.backward();
+  Gradient taken = Gradient::of(p.weight);
+  p.weight.requires_grad_(false);
+  EXPECT_TRUE(equal(taken, expected));
+}
+
+TEST(Gradient, ReadUnderInferenceModeMayEnterAGraph) {
+  Product p;
+  p.backward();
+  {
+    InferenceMode inference;
+    EXPECT_TRUE(p.weight.grad().defined());
+  }
+  AnyTensor scale = draw({}).requires_grad_();
+  EXPECT_NO_THROW(sum(p.weight.grad() * scale).backward());
+}
+
 TEST(Gradient, OfViewsAndTransposedWeights) {
   Product p;
   AnyTensor stored = draw({kIn, kOut}, -1, 1, 4).requires_grad_(), wide = draw({kIn, 3}, -1, 1, 5);
