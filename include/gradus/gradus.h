@@ -5,6 +5,7 @@
 #include "gradus/core/dlpack.h"
 #include "gradus/core/index.h"
 #include "gradus/core/named_tensor.h"
+#include "gradus/core/precision.h"
 #include "gradus/core/print.h"
 #include "gradus/core/random.h"
 #include "gradus/core/stream.h"
