@@ -209,6 +209,32 @@ GPU_TEST(Gpu, ProductsOfEveryLayout) {
   for (size_t i = 0; i < 3; ++i) EXPECT_LT(distance(there[i].grad(), here[i].grad()), 1e-13) << i;
 }
 
+// Views of biases and factors that begin anywhere in memory, which libraries take in some alignments only.
+GPU_TEST(Gpu, ProductsOfOperandsAtAnyAddress) {
+  for (DType t : kFloats)
+    for (int64_t at : {0, 1, 2, 3, 8}) {
+      AnyTensor x = draw({11, 40}, -1, 1, 1, t), w = draw({50, 40}, -1, 1, 2, t), b = draw({60}, -1, 1, 3, t);
+      AnyTensor here = linear(x.narrow(1, at, 24), w.narrow(1, at, 24), b.narrow(0, at, 50));
+      AnyTensor u = x.to(kGpu), v = w.to(kGpu), c = b.to(kGpu);
+      AnyTensor there = linear(u.narrow(1, at, 24), v.narrow(1, at, 24), c.narrow(0, at, 50));
+      EXPECT_LE(distance(there, here), 8 * tolerance(t)) << name(t) << " from " << at;
+    }
+}
+
+GPU_TEST(Gpu, OnlyFloatProductsAreRoundedAndOnlyWhenAsked) {
+  for (DType t : kFloats) {
+    AnyTensor a = draw({70, 90}, -1, 1, 1, t), b = draw({90, 50}, -1, 1, 2, t), x = a.to(kGpu), y = b.to(kGpu);
+    AnyTensor once = matmul(x, y);
+    EXPECT_LE(distance(once, matmul(a, b)), 8 * tolerance(t)) << name(t);
+    set_float32_matmul_precision(Float32Precision::high);
+    AnyTensor high = matmul(x, y);
+    set_float32_matmul_precision(Float32Precision::highest);
+    // Each factor is off by up to 2^-11 of itself, and 90 products below 1 do not all err the same way.
+    EXPECT_LE(distance(high, once), t == DType::float32 ? 90 * 0x1p-11 : 0) << name(t);
+    EXPECT_EQ(distance(matmul(x, y), once), 0) << name(t);
+  }
+}
+
 GPU_TEST(Gpu, OptimizersStepAlike) {
   auto train = [](Device device, auto make, DType t) {
     std::vector<AnyTensor> parameters;

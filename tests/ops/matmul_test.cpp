@@ -16,7 +16,7 @@ AnyTensor naive(const AnyTensor& a, const AnyTensor& b) {
   Shape shape = a.shape();
   for (int d = 0; d < shape.rank - 2; ++d) shape[d] = std::max(a.shape()[d], b.shape()[d]);
   shape[-1] = b.size(-1);
-  if (shape.numel() == 0) return empty(shape, DType::float64);
+  if (shape.numel() == 0) return placed(empty(shape, DType::float64));
   Shape wide_a = shape, wide_b = shape;
   wide_a[-1] = a.size(-1), wide_b[-2] = b.size(-2);
   std::vector<double> p = values(a.expand(wide_a)), q = values(b.expand(wide_b));
@@ -30,7 +30,7 @@ AnyTensor naive(const AnyTensor& a, const AnyTensor& b) {
         for (int64_t t = 0; t < k; ++t) sum += p[(i * m + r) * k + t] * q[(i * k + t) * n + c];
         out[(i * m + r) * n + c] = sum;
       }
-  return y;
+  return placed(y);
 }
 
 /// Values in a layout: row-major, transposed, or every second element of a larger tensor.
@@ -54,7 +54,7 @@ double tolerance(DType t, int64_t k) {
 
 }  // namespace
 
-TEST(Matmul, EveryLayoutAndFloatType) {
+DEVICE_TEST(Matmul, EveryLayoutAndFloatType) {
   std::mt19937 random(1);
   const int64_t sizes[] = {1, 2, 3, 5, 8, 13, 16, 17, 33, 64, 65, 130, 300};
   for (int round = 0; round < 150; ++round) {
@@ -69,7 +69,7 @@ TEST(Matmul, EveryLayoutAndFloatType) {
   }
 }
 
-TEST(Matmul, LargeEnoughForSeveralBlocksAndThreads) {
+DEVICE_TEST(Matmul, LargeEnoughForSeveralBlocksAndThreads) {
   for (DType type : {DType::float32, DType::float64, DType::bfloat16})
     for (int layouts = 0; layouts < 9; ++layouts) {
       AnyTensor a = in_layout(layouts / 3, {90, 600}, 1, type), b = in_layout(layouts % 3, {600, 550}, 2, type);
@@ -77,7 +77,7 @@ TEST(Matmul, LargeEnoughForSeveralBlocksAndThreads) {
     }
 }
 
-TEST(Matmul, FewRowsAndDepthsOfOne) {
+DEVICE_TEST(Matmul, FewRowsAndDepthsOfOne) {
   const int64_t sizes[][3] = {{1, 600, 550}, {4, 300, 1024}, {3, 9001, 100}, {2, 1100, 1030}, {300, 1, 401}, {7, 1, 16}};
   for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
     for (auto [m, k, n] : sizes)
@@ -91,7 +91,7 @@ TEST(Matmul, FewRowsAndDepthsOfOne) {
       }
 }
 
-TEST(Matmul, BitsDoNotDependOnTheRunOrTheNumberOfThreads) {
+DEVICE_TEST(Matmul, BitsDoNotDependOnTheRunOrTheNumberOfThreads) {
   const int64_t sizes[][3] = {{200, 300, 170}, {10, 4000, 33}, {64, 2100, 33}, {128, 4000, 33}, {1, 700, 900},
                               {900, 700, 1},   {300, 64, 400}, {3, 9001, 100}, {300, 1, 401}};
   for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
@@ -108,7 +108,7 @@ TEST(Matmul, BitsDoNotDependOnTheRunOrTheNumberOfThreads) {
       }
 }
 
-TEST(Matmul, Batches) {
+DEVICE_TEST(Matmul, Batches) {
   struct Case {
     Shape a, b;
   };
@@ -134,7 +134,7 @@ TEST(Matmul, Batches) {
       }
 }
 
-TEST(Matmul, AllRanks) {
+DEVICE_TEST(Matmul, AllRanks) {
   AnyTensor a = draw({2, 3, 4, 5}, -1, 1, 1), b = draw({5, 6}, -1, 1, 2), v = draw({5}, -1, 1, 3), w = draw({4}, -1, 1, 4);
   EXPECT_LT(distance(matmul(a, b), naive(a, b.reshape({1, 1, 5, 6}))), 1e-14);
   EXPECT_LT(distance(matmul(a, v), naive(a, v.reshape({1, 1, 5, 1})).squeeze(-1)), 1e-14);
@@ -177,7 +177,7 @@ TEST(Matmul, SpecialValuesPass) {
     for (int j = 0; j < 40; ++j) EXPECT_EQ(std::isfinite(y[i * 40 + j]), i != 3 && j != 9) << i << " " << j;
 }
 
-TEST(Matmul, Addmm) {
+DEVICE_TEST(Matmul, Addmm) {
   AnyTensor a = draw({7, 5}, -1, 1, 1), b = draw({5, 9}, -1, 1, 2), p = naive(a, b);
   for (const Shape& shape : {Shape{7, 9}, Shape{9}, Shape{7, 1}, Shape{1, 9}, Shape{}})
     for (AddmmOptions o : {AddmmOptions{}, AddmmOptions{.beta = 0.5, .alpha = -2}, AddmmOptions{.beta = 1, .alpha = 3}}) {
@@ -186,7 +186,7 @@ TEST(Matmul, Addmm) {
       EXPECT_LT(distance(addmm(x.to(DType::float32), a.to(DType::float32), b.to(DType::float32), o), x * o.beta + p * o.alpha),
                 1e-5);
     }
-  AnyTensor nan = full({9}, NAN, DType::float64);
+  AnyTensor nan = placed(full({9}, NAN, DType::float64));
   EXPECT_LT(distance(addmm(nan, a, b, {.beta = 0}), p), 1e-14);
   AnyTensor v = draw({5}, -1, 1, 4), x = draw({7}, -1, 1, 5);
   EXPECT_LT(distance(addmv(x, a, v, {.beta = 2, .alpha = 3}), x * 2 + matmul(a, v) * 3), 1e-14);

@@ -1,0 +1,285 @@
+#include "kernels/cuda/cublas_lt.h"
+
+#if __has_include(<cublasLt.h>)
+#include <cublasLt.h>
+
+#include <array>
+#include <bit>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "gradus/core/error.h"
+#include "gradus/core/precision.h"
+#include "kernels/cuda/library.h"
+#include "kernels/cuda/product.h"
+#include "kernels/cuda/scratch.h"
+
+namespace gradus::cuda {
+
+void copy(const Array& y, const Array& x);
+
+namespace {
+
+#define GRADUS_TEXT(x) #x
+#define GRADUS_TEXT_OF(x) GRADUS_TEXT(x)
+struct CublasLt : Library {
+  CublasLt()
+      : Library("libcublasLt.so." GRADUS_TEXT_OF(CUBLAS_VER_MAJOR),
+                "products on CUDA devices are done without cuBLASLt, and are slower") {
+    complete();
+  }
+#define GRADUS_FUNCTION(name) decltype(&::cublasLt##name) name = find<decltype(&::cublasLt##name)>("cublasLt" #name)
+  GRADUS_FUNCTION(Create);
+  GRADUS_FUNCTION(Matmul);
+  GRADUS_FUNCTION(MatmulAlgoGetHeuristic);
+  GRADUS_FUNCTION(MatmulDescInit_internal);
+  GRADUS_FUNCTION(MatmulDescSetAttribute);
+  GRADUS_FUNCTION(MatrixLayoutInit_internal);
+  GRADUS_FUNCTION(MatrixLayoutSetAttribute);
+  GRADUS_FUNCTION(MatmulPreferenceInit_internal);
+  GRADUS_FUNCTION(MatmulPreferenceSetAttribute);
+  GRADUS_FUNCTION(GetStatusString);
+#undef GRADUS_FUNCTION
+};
+const CublasLt& library() {
+  static const CublasLt once;
+  return once;
+}
+
+constexpr size_t kWorkspace = size_t(32) << 20;  // the most that an algorithm may ask for; most ask for nothing
+constexpr size_t kMostChoices = 4096;
+
+/// All that a choice depends on. The library calls its left factor A: our b.
+struct Question {
+  int64_t device, type, compute, bias, accumulate;
+  int64_t rows, columns, inner, batches, y_step;
+  int64_t a_columns, a_leading, a_step, b_columns, b_leading, b_step;
+  int64_t a_alignment, b_alignment, y_alignment;
+  bool operator==(const Question&) const = default;
+};
+struct Hash {
+  size_t operator()(const Question& q) const {
+    const auto numbers = std::bit_cast<std::array<uint64_t, sizeof(Question) / 8>>(q);
+    uint64_t h = 0;
+    for (uint64_t n : numbers) h = (std::rotl(h, 23) ^ n) * 0x9E3779B97F4A7C15u;
+    return size_t(h ^ h >> 32);
+  }
+};
+/// Descriptions of a call, which may be copied, and how it is to be done.
+struct Choice {
+  bool there = false;
+  cublasLtMatmulDescOpaque_t product;
+  cublasLtMatrixLayoutOpaque_t left, right, result;
+  cublasLtMatmulAlgo_t algorithm;
+  size_t workspace = 0;
+};
+
+cudaDataType type_of(DType t) {
+  return t == DType::float64 ? CUDA_R_64F : t == DType::float32 ? CUDA_R_32F : t == DType::float16 ? CUDA_R_16F : CUDA_R_16BF;
+}
+cublasComputeType_t compute_of(DType t) {
+  if (t == DType::float64) return CUBLAS_COMPUTE_64F;
+  const bool tf32 = t == DType::float32 && float32_matmul_precision() == Float32Precision::high;
+  return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
+/// Remembers whether all of several calls went well.
+class Steps {
+ public:
+  explicit Steps(const CublasLt& lt) : lt_(lt) {}
+  template <class T> void set(cublasLtMatmulDescOpaque_t& d, cublasLtMatmulDescAttributes_t what, T value) {
+    note(lt_.MatmulDescSetAttribute(&d, what, &value, sizeof value));
+  }
+  template <class T> void set(cublasLtMatmulPreferenceOpaque_t& d, cublasLtMatmulPreferenceAttributes_t what, T value) {
+    note(lt_.MatmulPreferenceSetAttribute(&d, what, &value, sizeof value));
+  }
+  void layout(cublasLtMatrixLayoutOpaque_t& d, cudaDataType type, int64_t size, int64_t count, int64_t leading, int64_t batches,
+              int64_t step) {
+    note(lt_.MatrixLayoutInit_internal(&d, sizeof d, type, uint64_t(size), uint64_t(count), leading));
+    if (batches == 1) return;
+    const auto n = int32_t(batches);
+    note(lt_.MatrixLayoutSetAttribute(&d, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &n, sizeof n));
+    note(lt_.MatrixLayoutSetAttribute(&d, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step));
+  }
+  void note(cublasStatus_t status) { well_ &= status == CUBLAS_STATUS_SUCCESS; }
+  explicit operator bool() const { return well_; }
+
+ private:
+  const CublasLt& lt_;
+  bool well_ = true;
+};
+
+/// Asks the library for its first choice among algorithms that add up in a fixed order and in the type of the sums.
+Choice choose(const CublasLt& lt, cublasLtHandle_t handle, DType dtype, const ProductPlan& p, const Question& q, const void* bias) {
+  Choice c;
+  Steps steps(lt);
+  const cudaDataType type = type_of(dtype);
+  steps.note(lt.MatmulDescInit_internal(&c.product, sizeof c.product, cublasComputeType_t(q.compute),
+                                        dtype == DType::float64 ? CUDA_R_64F : CUDA_R_32F));
+  // Rows of ours are its columns: a factor whose rows lie whole needs no turning.
+  steps.set(c.product, CUBLASLT_MATMUL_DESC_TRANSA, int32_t(p.b.columns ? CUBLAS_OP_T : CUBLAS_OP_N));
+  steps.set(c.product, CUBLASLT_MATMUL_DESC_TRANSB, int32_t(p.a.columns ? CUBLAS_OP_T : CUBLAS_OP_N));
+  if (bias) {  // one a column of ours is one a row of its own, as it wants them
+    steps.set(c.product, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t(CUBLASLT_EPILOGUE_BIAS));
+    steps.set(c.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);  // of which only the alignment matters here
+  }
+  steps.layout(c.left, type, p.b.size, p.b.count, p.b.leading, p.batches, p.b.step);
+  steps.layout(c.right, type, p.a.size, p.a.count, p.a.leading, p.batches, p.a.step);
+  steps.layout(c.result, type, p.columns, p.rows, p.columns, p.batches, p.y_step);
+
+  cublasLtMatmulPreferenceOpaque_t preference;
+  steps.note(lt.MatmulPreferenceInit_internal(&preference, sizeof preference));
+  steps.set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t(kWorkspace));
+  steps.set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  steps.set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, uint32_t(q.b_alignment));
+  steps.set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, uint32_t(q.a_alignment));
+  steps.set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, uint32_t(q.y_alignment));
+  steps.set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, uint32_t(q.y_alignment));
+  if (!steps) return c;
+
+  cublasLtMatmulHeuristicResult_t answer{};
+  int answers = 0;
+  const cublasStatus_t status =
+      lt.MatmulAlgoGetHeuristic(handle, &c.product, &c.left, &c.right, &c.result, &c.result, &preference, 1, &answer, &answers);
+  c.there = status == CUBLAS_STATUS_SUCCESS && answers == 1 && answer.state == CUBLAS_STATUS_SUCCESS;
+  c.algorithm = answer.algo, c.workspace = answer.workspaceSize;
+  return c;
+}
+
+/// Handles, one a device, and what was chosen; shared by all threads, which the library allows.
+class Choices {
+ public:
+  /// Null handle: the device has none.
+  Choice find(const CublasLt& lt, DType dtype, const ProductPlan& p, const Question& q, const void* bias,
+              cublasLtHandle_t* handle) {
+    std::lock_guard lock(mutex_);
+    Device& device = devices_[q.device];
+    if (!device.asked) {
+      device.asked = true;
+      const cublasStatus_t status = lt.Create(&device.handle);
+      if (status != CUBLAS_STATUS_SUCCESS) device.handle = nullptr, lt.say(std::string("cuBLASLt: ") + lt.GetStatusString(status));
+    }
+    *handle = device.handle;
+    if (!device.handle) return {};
+    auto found = known_.find(q);
+    if (found != known_.end()) return found->second;
+    if (known_.size() >= kMostChoices) known_.clear();
+    return known_.emplace(q, choose(lt, device.handle, dtype, p, q, bias)).first->second;
+  }
+  void refuse(const Question& q) {
+    std::lock_guard lock(mutex_);
+    known_[q].there = false;
+  }
+
+ private:
+  struct Device {
+    bool asked = false;
+    cublasLtHandle_t handle = nullptr;
+  };
+  std::mutex mutex_;
+  std::unordered_map<int64_t, Device> devices_;
+  std::unordered_map<Question, Choice, Hash> known_;
+};
+Choices& choices() {
+  static auto* all = new Choices;  // never destroyed: products may be asked for late
+  return *all;
+}
+
+/// Bytes that all the matrices of a product are aligned to, up to the 256 beyond which nobody asks.
+int64_t alignment(const void* data, int item, const ProductPlan& p, int64_t ProductPlan::Axis::*step) {
+  uint64_t bits = reinterpret_cast<uintptr_t>(data) | 256;
+  for (int d = 0; d < p.calls_rank; ++d) bits |= uint64_t(p.calls[d].*step) * uint64_t(item);
+  return int64_t(bits & (~bits + 1));
+}
+
+/// Memory for a dense copy of x where the library needs one; x then stands for the copy.
+struct Copied {
+  Array x;
+  std::optional<Scratch> memory;
+  Copied(const Array& from, bool needed) : x(from) {
+    if (!needed) return;
+    Unrepeated u(from);
+    memory.emplace(size_t(u.to.count) * size_t(item_size(from.dtype)));
+    u.to.data = memory->as<void>();
+    copy(u.to, u.from);
+    x.data = u.to.data;
+  }
+};
+
+}  // namespace
+
+bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate) {
+  if (!is_float(y.dtype) || alpha == 0 || a.size(-1) == 0) return false;  // by the library 0 times NaN would be 0
+  const CublasLt& lt = library();
+  if (!lt) return false;
+  const ProductPlan p = plan_product(y, a, b);
+  if (p.batches > INT32_MAX) return false;
+  const int item = int(item_size(y.dtype));
+  const Copied left(a, p.a.copied), right(b, p.b.copied);
+  const Copied addend(bias, bias && reinterpret_cast<uintptr_t>(bias.data) % 16 != 0);  // which it takes on 16 bytes only
+
+  const Question q{.device = selected_device(),
+                   .type = int64_t(y.dtype),
+                   .compute = compute_of(y.dtype),
+                   .bias = bool(bias),
+                   .accumulate = accumulate,
+                   .rows = p.rows,
+                   .columns = p.columns,
+                   .inner = p.inner,
+                   .batches = p.batches,
+                   .y_step = p.y_step,
+                   .a_columns = p.a.columns,
+                   .a_leading = p.a.leading,
+                   .a_step = p.a.step,
+                   .b_columns = p.b.columns,
+                   .b_leading = p.b.leading,
+                   .b_step = p.b.step,
+                   .a_alignment = alignment(left.x.data, item, p, &ProductPlan::Axis::a),
+                   .b_alignment = alignment(right.x.data, item, p, &ProductPlan::Axis::b),
+                   .y_alignment = alignment(y.data, item, p, &ProductPlan::Axis::y)};
+  cublasLtHandle_t handle;
+  Choice c = choices().find(lt, y.dtype, p, q, addend.x.data, &handle);
+  if (!c.there) return false;
+  if (bias) {
+    const void* at = addend.x.data;
+    if (lt.MatmulDescSetAttribute(&c.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &at, sizeof at) != CUBLAS_STATUS_SUCCESS)
+      return false;
+  }
+  std::optional<Scratch> workspace;
+  if (c.workspace) workspace.emplace(c.workspace);
+
+  const double scales[2] = {alpha, accumulate ? 1. : 0.};
+  const float scales_float[2] = {float(alpha), accumulate ? 1.f : 0.f};
+  const bool is_double = y.dtype == DType::float64;
+  const void* scale = is_double ? static_cast<const void*>(scales) : scales_float;
+  const void* keep = is_double ? static_cast<const void*>(scales + 1) : scales_float + 1;
+  int64_t calls = 1;
+  for (int d = 0; d < p.calls_rank; ++d) calls *= p.calls[d].size;
+  for (int64_t i = 0; i < calls; ++i) {
+    int64_t rest = i, at_y = 0, at_a = 0, at_b = 0;
+    for (int d = 0; d < p.calls_rank; ++d) {
+      const int64_t at = rest % p.calls[d].size;
+      rest /= p.calls[d].size;
+      at_y += at * p.calls[d].y, at_a += at * p.calls[d].a, at_b += at * p.calls[d].b;
+    }
+    char* to = y.as<char>() + at_y * item;
+    const cublasStatus_t status = lt.Matmul(handle, &c.product, scale, right.x.as<char>() + at_b * item, &c.left,
+                                            left.x.as<char>() + at_a * item, &c.right, keep, to, &c.result, to, &c.result,
+                                            &c.algorithm, workspace ? workspace->as<void>() : nullptr, c.workspace, stream());
+    if (status == CUBLAS_STATUS_SUCCESS) continue;
+    if (i == 0) return choices().refuse(q), cudaGetLastError(), false;  // it had answered, and yet will not do it
+    throw Error(std::string("matmul: cuBLASLt says: ") + lt.GetStatusString(status));
+  }
+  return true;
+}
+
+}  // namespace gradus::cuda
+
+#else  // a toolkit without cuBLASLt
+
+namespace gradus::cuda {
+bool cublas_lt_matmul(const Array&, const Array&, const Array&, const Array&, double, bool) { return false; }
+}  // namespace gradus::cuda
+
+#endif
