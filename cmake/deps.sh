@@ -1,7 +1,9 @@
 #!/bin/sh
-# Installs, with apt-get, what Debian 12 lacks to build Gradus, test it, and train the first network. Packages only; nothing is
-# downloaded from anywhere else, and nothing happens when everything is there. Runs as root or through sudo, and never asks.
+# Installs, with apt-get, what Debian 12 lacks to build Gradus, test it, and train the first network. Packages only, and on a machine
+# with CUDA and cuDNN the headers that go with them (cudnn_frontend.sh). Nothing happens when everything is there. Runs as root or
+# through sudo, and never asks.
 set -eu
+cd "$(dirname "$0")"
 
 packages=$(sed 's/#.*//' <<'LIST'
 g++                     # the compiler
@@ -25,14 +27,17 @@ dataset-fashion-mnist   # 70,000 real images to learn from
 LIST
 )
 
-command -v apt-get >/dev/null || { echo "deps.sh: no apt-get here; please install what matches: $(echo $packages)" >&2; exit 0; }
+if ! command -v apt-get >/dev/null; then
+  echo "deps.sh: no apt-get here; please install what matches: $(echo $packages)" >&2
+  exec sh cudnn_frontend.sh
+fi
 
 missing=""
 for package in $packages; do
   state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$state" = installed ] || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || exec sh cudnn_frontend.sh
 
 root=""
 if [ "$(id -u)" != 0 ]; then
@@ -42,3 +47,4 @@ fi
 echo "Installing:$missing"
 $root apt-get update -q </dev/null
 $root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing </dev/null
+exec sh cudnn_frontend.sh

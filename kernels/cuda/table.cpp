@@ -3,6 +3,9 @@
 #include "kernels/table.h"
 
 #include "kernels/cuda/backend.h"
+#if GRADUS_WITH_CUDNN
+#include "kernels/cuda/dnn/dnn.h"
+#endif
 
 namespace gradus::cuda {
 
@@ -74,6 +77,13 @@ const KernelTable& table() {
     OFFERS(random_permutation);
     OFFERS(multinomial);
 #undef OFFERS
+#if GRADUS_WITH_CUDNN  // in front of those of the same name
+    t.conv2d = dnn::conv2d;
+    t.conv2d_backward_input = dnn::conv2d_backward_input;
+    t.conv2d_backward_weight = dnn::conv2d_backward_weight;
+    t.attention = dnn::attention;
+    t.attention_backward = dnn::attention_backward;
+#endif
     return t;
   }();
   return all;

@@ -1,0 +1,16 @@
+// The kernels that cuDNN has a better one for. Each asks it, and where it has none, or is not there, does the work itself with what
+// gradus::cuda has under the same name. Nothing of cuDNN stands here.
+#pragma once
+#include "kernels/params.h"
+
+namespace gradus::cuda::dnn {
+
+void conv2d(const Array& y, const Array& x, const Array& w, const Array& bias, const ConvParams& p);
+void conv2d_backward_input(const Array& dx, const Array& dy, const Array& w, const ConvParams& p);
+void conv2d_backward_weight(const Array& dw, const Array& dbias, const Array& dy, const Array& x, const ConvParams& p);
+void attention(const Array& y, const Array& lse, const Array& q, const Array& k, const Array& v, const Array& mask,
+               const AttentionParams& p);
+void attention_backward(const Array& dq, const Array& dk, const Array& dv, const Array& g, const Array& y, const Array& lse,
+                        const Array& q, const Array& k, const Array& v, const Array& mask, const AttentionParams& p);
+
+}  // namespace gradus::cuda::dnn
