@@ -5,12 +5,12 @@
 
 #include <array>
 #include <bit>
+#include <cstdio>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
 
 #include "gradus/core/error.h"
-#include "gradus/core/precision.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/scratch.h"
@@ -24,11 +24,7 @@ namespace {
 #define GRADUS_TEXT(x) #x
 #define GRADUS_TEXT_OF(x) GRADUS_TEXT(x)
 struct CublasLt : Library {
-  CublasLt()
-      : Library("libcublasLt.so." GRADUS_TEXT_OF(CUBLAS_VER_MAJOR),
-                "products on CUDA devices are done without cuBLASLt, and are slower") {
-    complete();
-  }
+  CublasLt() : Library("libcublasLt.so." GRADUS_TEXT_OF(CUBLAS_VER_MAJOR)) {}
 #define GRADUS_FUNCTION(name) decltype(&::cublasLt##name) name = find<decltype(&::cublasLt##name)>("cublasLt" #name)
   GRADUS_FUNCTION(Create);
   GRADUS_FUNCTION(Matmul);
@@ -42,9 +38,16 @@ struct CublasLt : Library {
   GRADUS_FUNCTION(GetStatusString);
 #undef GRADUS_FUNCTION
 };
+void say_slower(const std::string& why) {
+  std::fprintf(stderr, "gradus: %s: products on CUDA devices are done without cuBLASLt, and are slower\n", why.c_str());
+}
 const CublasLt& library() {
-  static const CublasLt once;
-  return once;
+  static const CublasLt* once = [] {
+    const auto* lt = new CublasLt;
+    if (!*lt) say_slower(lt->missing());
+    return lt;
+  }();
+  return *once;
 }
 
 constexpr size_t kWorkspace = size_t(32) << 20;  // the most that an algorithm may ask for; most ask for nothing
@@ -78,9 +81,9 @@ struct Choice {
 cudaDataType type_of(DType t) {
   return t == DType::float64 ? CUDA_R_64F : t == DType::float32 ? CUDA_R_32F : t == DType::float16 ? CUDA_R_16F : CUDA_R_16BF;
 }
-cublasComputeType_t compute_of(DType t) {
+cublasComputeType_t compute_of(DType t, Float32Precision precision) {
   if (t == DType::float64) return CUBLAS_COMPUTE_64F;
-  const bool tf32 = t == DType::float32 && float32_matmul_precision() == Float32Precision::high;
+  const bool tf32 = t == DType::float32 && precision == Float32Precision::high;
   return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
@@ -158,7 +161,8 @@ class Choices {
     if (!device.asked) {
       device.asked = true;
       const cublasStatus_t status = lt.Create(&device.handle);
-      if (status != CUBLAS_STATUS_SUCCESS) device.handle = nullptr, lt.say(std::string("cuBLASLt: ") + lt.GetStatusString(status));
+      if (status != CUBLAS_STATUS_SUCCESS)
+        device.handle = nullptr, say_slower(std::string("cuBLASLt: ") + lt.GetStatusString(status));
     }
     *handle = device.handle;
     if (!device.handle) return {};
@@ -209,7 +213,8 @@ struct Copied {
 
 }  // namespace
 
-bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate) {
+bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
+                      Float32Precision precision) {
   if (!is_float(y.dtype) || alpha == 0 || a.size(-1) == 0) return false;  // by the library 0 times NaN would be 0
   const CublasLt& lt = library();
   if (!lt) return false;
@@ -221,7 +226,7 @@ bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Arra
 
   const Question q{.device = selected_device(),
                    .type = int64_t(y.dtype),
-                   .compute = compute_of(y.dtype),
+                   .compute = compute_of(y.dtype, precision),
                    .bias = bool(bias),
                    .accumulate = accumulate,
                    .rows = p.rows,
@@ -279,7 +284,7 @@ bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Arra
 #else  // a toolkit without cuBLASLt
 
 namespace gradus::cuda {
-bool cublas_lt_matmul(const Array&, const Array&, const Array&, const Array&, double, bool) { return false; }
+bool cublas_lt_matmul(const Array&, const Array&, const Array&, const Array&, double, bool, Float32Precision) { return false; }
 }  // namespace gradus::cuda
 
 #endif

@@ -1,37 +1,34 @@
-// Libraries of CUDA are loaded when something first needs them: a program starts without them, and goes on with this library's own kernels.
+// Libraries of CUDA are loaded when something first needs them: a program starts without them.
 #pragma once
 #include <string>
 
 namespace gradus::cuda {
 
-/// One that stays loaded until the program ends. Derive from it, with a member for each function:
+/// One that stays loaded until the program ends. Derive from it, with a member for each function that is called:
 ///
 ///   struct Cublas : Library {
-///     Cublas() : Library("libcublas.so.13", "...") { complete(); }
+///     Cublas() : Library("libcublas.so.13") {}
 ///     decltype(&::cublasCreate) create = find<decltype(&::cublasCreate)>("cublasCreate_v2");
 class Library {
  public:
-  /// False where the library, or a function of it, is missing; it has then been said.
-  explicit operator bool() const { return there_; }
-  /// Says on stderr why it cannot be used, and what is done in its stead.
-  void say(const std::string& why) const;
+  /// False where the library, or one of the functions, is missing.
+  explicit operator bool() const { return missing_.empty(); }
+  /// What is missing, and why.
+  const std::string& missing() const { return missing_; }
 
  protected:
-  Library(const char* file, const char* instead);
+  explicit Library(const char* file);
   ~Library() = default;
   Library(const Library&) = delete;
 
   template <class Function> Function find(const char* name) { return reinterpret_cast<Function>(address(name)); }
-  /// Called when all functions have been looked for.
-  void complete();
 
  private:
   void* address(const char* name);
 
-  const char *file_, *instead_;
+  const char* file_;
   void* handle_;
   std::string missing_;
-  bool there_ = false;
 };
 
 }  // namespace gradus::cuda

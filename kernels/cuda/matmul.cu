@@ -1,6 +1,7 @@
 // Products of matrices in any layout: 64 x 64 results a block, 4 x 4 a thread, sums in float for half types and always in the same order.
 // The plain kernel that serves every type, where cuBLASLt does not; it uses no tensor cores.
 #include "kernels/cuda/cublas_lt.h"
+#include "kernels/cuda/product.h"
 #include "kernels/cuda/tile.cuh"
 #include "kernels/dispatch.h"
 
@@ -75,17 +76,22 @@ Operand operand_of(const Array& x, const Array& y) {
 
 }  // namespace
 
-void matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate) {
+void multiply_matrices(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
+                       Float32Precision precision) {
   Product p{y.data, bias.data, operand_of(a, y), operand_of(b, y), y.size(-2), y.size(-1), a.size(-1), 1, y.rank - 2,
             {},     alpha,     accumulate};
   for (int d = 0; d + 2 < y.rank; ++d) p.batch_size[d] = y.shape[d], p.batches *= y.shape[d];
   if (p.rows == 0 || p.columns == 0 || p.batches == 0) return;
-  if (cublas_lt_matmul(y, a, b, bias, alpha, accumulate)) return;
+  if (cublas_lt_matmul(y, a, b, bias, alpha, accumulate, precision)) return;
   const int64_t row_tiles = (p.rows + kTile - 1) / kTile, column_tiles = (p.columns + kTile - 1) / kTile;
   if (column_tiles > 65535) throw Error("matmul: " + std::to_string(p.columns) + " columns are too many for one call");
   const dim3 grid(unsigned(row_tiles), unsigned(column_tiles), unsigned(p.batches < 65535 ? p.batches : 65535));
   dispatch_number("matmul", y.dtype, [&]<class T>() { multiply<T><<<grid, kThreads, 0, stream()>>>(p); });
   check_launch("matmul", {&y, &a, &b});
+}
+
+void matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate) {
+  multiply_matrices(y, a, b, bias, alpha, accumulate, float32_matmul_precision());
 }
 
 }  // namespace gradus::cuda

@@ -1,6 +1,7 @@
 // How a batch of products in any layout becomes calls of a library whose matrices lie by columns. Nothing of CUDA stands here: it is tested on
 // the CPU.
 #pragma once
+#include "gradus/core/precision.h"
 #include "kernels/array.h"
 
 namespace gradus::cuda {
@@ -26,6 +27,10 @@ struct ProductPlan {
 
 /// The shapes are those of the row `matmul`: equal ranks of at least 2, batch axes broadcast, y row-major.
 ProductPlan plan_product(const Array& y, const Array& a, const Array& b);
+
+/// The row `matmul` with a precision of the caller's.
+void multiply_matrices(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
+                       Float32Precision precision);
 
 /// What plan_product calls a copy: the axes of x along which it does not repeat, row-major.
 struct Unrepeated {

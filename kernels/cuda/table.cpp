@@ -53,6 +53,16 @@ const KernelTable& table() {
     OFFERS(conv2d);
     OFFERS(conv2d_backward_input);
     OFFERS(conv2d_backward_weight);
+    OFFERS(linalg_cholesky);
+    OFFERS(linalg_lu);
+    OFFERS(linalg_permutation);
+    OFFERS(linalg_lu_solve);
+    OFFERS(linalg_solve_triangular);
+    OFFERS(linalg_det);
+    OFFERS(linalg_geqrf);
+    OFFERS(linalg_orgqr);
+    OFFERS(linalg_eigh);
+    OFFERS(linalg_svd);
     OFFERS(max_pool2d);
     OFFERS(max_pool2d_backward);
     OFFERS(take_pixels);

@@ -1,0 +1,31 @@
+// What decompositions share: batches of row-major matrices of float or double, and small kernels around the library's.
+#pragma once
+#include "kernels/array.h"
+#include "kernels/dispatch.h"
+
+namespace gradus::cuda {
+
+template <class F> void dispatch_real(const char* kernel, DType t, F&& f) {
+  if (t == DType::float32)
+    f.template operator()<float>();
+  else if (t == DType::float64)
+    f.template operator()<double>();
+  else
+    no_kernel(kernel, t);
+}
+
+inline int64_t batch_of(const Array& x, int inner) {
+  int64_t n = 1;
+  for (int d = 0; d < x.rank - inner; ++d) n *= x.shape[d];
+  return n;
+}
+/// The i-th matrix of a batch.
+inline void* matrix(const Array& x, int64_t i) { return x.as<char>() + i * x.size(-2) * x.size(-1) * int64_t(item_size(x.dtype)); }
+
+/// Ones on the diagonals, zeros elsewhere.
+void fill_identity(const char* op, const Array& matrices);
+/// Where the library found nothing wrong but a value is infinite or NaN, info becomes its number, counted from 1. The k-th value of matrix i is
+/// at i * matrix_step + k * step.
+void note_unfinite(const char* op, const Array& info, const Array& values, int64_t count, int64_t matrix_step, int64_t step);
+
+}  // namespace gradus::cuda
