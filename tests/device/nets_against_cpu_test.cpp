@@ -283,6 +283,68 @@ GPU_TEST(Gpu, Convolutions) {
     }
 }
 
+// Sizes as networks have them, which libraries serve where they are there: the same bits every time, and rounding to TF32 only when asked.
+GPU_TEST(Gpu, ConvolutionsOfNetworks) {
+  struct Case {
+    Shape x, w;
+    Conv2dOptions o;
+  };
+  const Case cases[] = {{{8, 3, 32, 32}, {64, 3, 7, 7}, {.stride = 2, .padding = 3}},
+                        {{4, 64, 28, 28}, {64, 64, 3, 3}, {.padding = 1}},
+                        {{4, 64, 28, 28}, {128, 64, 1, 1}, {.stride = 2}},
+                        {{4, 64, 15, 15}, {64, 1, 3, 3}, {.padding = 1, .groups = 64}},
+                        {{4, 64, 15, 15}, {128, 16, 3, 3}, {.stride = 2, .padding = 2, .dilation = 2, .groups = 4}}};
+  for (DType t : {DType::float32, DType::float16, DType::bfloat16})
+    for (const Case& c : cases) {
+      AnyTensor x = draw(c.x, -1, 1, 1, t), w = draw(c.w, -1, 1, 2, t), b = draw({c.w[0]}, -1, 1, 3, t);
+      auto f = [&](const auto& in) { return conv2d(in[0], in[1], in[2], c.o); };
+      EXPECT_LE(apart(f, {x, w, b}), 64 * tolerance(t)) << name(t) << to_string(c.x) << to_string(c.w);
+      auto all = [&] {
+        AnyTensor u = x.to(kGpu), v = w.to(kGpu), y = conv2d(u, v, b.to(kGpu), c.o);
+        AnyTensor g = draw(y.shape(), -1, 1, 4, t).to(kGpu);
+        return std::vector{y, conv2d_backward_input(u.shape(), g, v, c.o), conv2d_backward_weight(v.shape(), g, u, c.o)};
+      };
+      std::vector<AnyTensor> once = all(), again = all();
+      set_float32_matmul_precision(Float32Precision::high);
+      std::vector<AnyTensor> high = all();
+      set_float32_matmul_precision(Float32Precision::highest);
+      for (size_t i = 0; i < once.size(); ++i) {
+        EXPECT_EQ(distance(again[i], once[i]), 0) << i << name(t) << to_string(c.w);
+        EXPECT_LE(distance(high[i], once[i]), t == DType::float32 ? 0.1 : 0) << i << name(t) << to_string(c.w);
+      }
+    }
+}
+
+// Images and weights that begin anywhere in memory.
+GPU_TEST(Gpu, ConvolutionsAtAnyAddress) {
+  for (DType t : {DType::float32, DType::bfloat16}) {
+    AnyTensor images = draw({4, 5, 7, 3}, -1, 1, 1, t).permute({0, 3, 1, 2}), w = draw({9, 3, 3, 3}, -1, 1, 2, t);
+    auto f = [](const auto& in) { return conv2d(in[0].narrow(0, 1, 3), in[1].narrow(0, 1, 8), {}, {.padding = 1}); };
+    EXPECT_LE(apart(f, {images, w}), 32 * tolerance(t)) << name(t);
+  }
+}
+
+GPU_TEST(Gpu, AttentionOfNetworks) {
+  for (DType t : {DType::float16, DType::bfloat16})
+    for (bool causal : {false, true}) {
+      AnyTensor row = draw({2, 256, 3 * 512}, -1, 1, 1, t);  // q, k and v of 8 heads side by side
+      auto heads = [&](const std::vector<AnyTensor>& in) {
+        auto part = [&](int i) { return in[0].narrow(2, i * 512, 512).reshape({2, 256, 8, 64}).transpose(1, 2); };
+        return scaled_dot_product_attention(part(0), part(1), part(2), {.is_causal = causal});
+      };
+      EXPECT_LE(apart(heads, {row}), 16 * tolerance(t)) << name(t) << causal;
+      AnyTensor q = draw({2, 8, 256, 64}, -1, 1, 2, t), k = draw({2, 8, 320, 64}, -1, 1, 3, t),
+                v = draw({2, 8, 320, 96}, -1, 1, 4, t);
+      auto crossed = [&](const auto& in) { return scaled_dot_product_attention(in[0], in[1], in[2], {.is_causal = causal}); };
+      EXPECT_LE(apart(crossed, {q, k, v}), 16 * tolerance(t)) << name(t) << causal;
+      auto gradients = [&] {
+        AnyTensor x = row.to(kGpu).requires_grad_(), y = heads({x});
+        return grad({y}, {x}, {y.detach()})[0];
+      };
+      EXPECT_EQ(distance(gradients(), gradients()), 0) << name(t) << causal;
+    }
+}
+
 GPU_TEST(Gpu, PoolsAndInterpolation) {
   for (DType t : kFloats)
     for (const Shape& shape : {Shape{2, 3, 9, 11}, Shape{1, 40, 8, 8}, Shape{2, 1, 5, 6}})

@@ -62,8 +62,6 @@ using fe::graph::Graph;
 using fe::graph::Tensor_attributes;
 using Tensor = std::shared_ptr<Tensor_attributes>;
 
-constexpr int64_t kMostWorkspace = int64_t(4) << 30;
-
 fe::DataType_t type_of(const Task& task) {
   switch (DType(task.dtype)) {
     case DType::float16: return fe::DataType_t::HALF;
@@ -233,7 +231,7 @@ class GraphPlan final : public Plan {
   GraphPlan(const Task& task, int sm) : task_(task), graph_(task_, sm) {}
 
   /// Throws what cuDNN has against it.
-  void build(cudnnHandle_t handle, std::shared_ptr<const fe::DeviceProperties> properties) {
+  void build(cudnnHandle_t handle, std::shared_ptr<const fe::DeviceProperties> properties, int64_t most_workspace) {
     if (properties) graph_.set_device_properties(properties);
     need(graph_.validate());
     need(graph_.build_operation_graph(handle));
@@ -245,7 +243,7 @@ class GraphPlan final : public Plan {
       if (!task_.tensor_cores) unwanted.push_back(fe::NumericalNote_t::TENSOR_CORE);
     }
     graph_.deselect_numeric_notes(unwanted);
-    graph_.deselect_workspace_greater_than(kMostWorkspace);
+    graph_.deselect_workspace_greater_than(most_workspace);
     need(graph_.check_support());
     need(graph_.build_plans(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE));
     int64_t bytes = 0;
@@ -260,6 +258,8 @@ class GraphPlan final : public Plan {
   }
   bool ready() const override { return own_handles().has(int(task_.device)); }
   bool run(void* const* data, void* workspace, void* stream) const override try {
+    size_t free = 0, total = 0;
+    check("cuDNN", cudaMemGetInfo(&free, &total));
     cudnnHandle_t handle = own_handles().on(int(task_.device), static_cast<cudaStream_t>(stream));
     if (!handle) return false;
     std::unordered_map<int64_t, void*> pointers;
@@ -300,10 +300,12 @@ std::unique_ptr<Plan> make_plan(const Task& task, std::string* why) {
     int major = 0, minor = 0;
     check("cuDNN", cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, int(task.device)));
     check("cuDNN", cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, int(task.device)));
+    size_t free = 0, total = 0;
+    check("cuDNN", cudaMemGetInfo(&free, &total));
     cudnnHandle_t handle = own_handles().on(int(task.device), nullptr);
     if (!handle) throw std::runtime_error("cuDNN gave no handle: is the driver old?");
     plan = std::make_unique<GraphPlan>(task, 10 * major + minor);
-    plan->build(handle, nullptr);
+    plan->build(handle, nullptr, int64_t(total / 16));
   });
   if (why) *why = trouble;
   return trouble.empty() ? std::move(plan) : nullptr;
@@ -315,7 +317,7 @@ std::unique_ptr<Plan> make_plan_for(const Task& task, const std::string& propert
     auto device = std::make_shared<fe::DeviceProperties>();
     need(device->deserialize({properties.begin(), properties.end()}));
     plan = std::make_unique<GraphPlan>(task, sm);
-    plan->build(nullptr, device);
+    plan->build(nullptr, device, int64_t(4) << 30);
   });
   if (why) *why = trouble;
   return trouble.empty() ? std::move(plan) : nullptr;

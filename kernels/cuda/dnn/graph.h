@@ -54,11 +54,12 @@ class Plan {
 /// that this was built with.
 const std::string& why_absent();
 
-/// Null where cuDNN has no engine for the task that gives the same numbers every time within a workspace of four GiB; then `why`, if given,
-/// says what it said. Never throws.
+/// Null where cuDNN has no engine for the task that gives the same numbers every time, in a sixteenth of the GPU's memory; then `why`, if
+/// given, says what it said. Never throws.
 std::unique_ptr<Plan> make_plan(const Task& task, std::string* why = nullptr);
 
-/// The same for a GPU that need not be there, as cuDNN writes its properties down; sm: 90 for 9.0. Such a plan cannot run.
+/// The same for a GPU that need not be there, as cuDNN writes its properties down; sm: 90 for 9.0. Such a plan cannot run; it may
+/// want 4 GiB.
 std::unique_ptr<Plan> make_plan_for(const Task& task, const std::string& properties, int sm, std::string* why = nullptr);
 
 /// Empty where the graph keeps cuDNN's rules, as far as they are known without asking for engines.

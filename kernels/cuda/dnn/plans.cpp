@@ -34,6 +34,14 @@ bool is_there() {
   }();
   return there;
 }
+/// The first time: a driver that is too old refuses everything, and that should not go unnoticed.
+void say_refused(const std::string& why) {
+  static std::once_flag said;
+  std::call_once(said, [&] {
+    std::fprintf(stderr, "gradus: %s: this library's own kernel takes that call, as it will others\n",
+                 why.substr(0, why.find('\n')).c_str());
+  });
+}
 
 /// Whether what goes to this stream now is recorded, not done. Also yes where that cannot be found out: then nothing may be waited for.
 bool is_captured(cudaStream_t stream) {
@@ -100,7 +108,12 @@ Run::Run(Task task) {
   entry_ = cache().find(task, !captured);
   if (!entry_) return;
   if (captured && !entry_->is_made) return;
-  std::call_once(entry_->made, [&] { entry_->plan = make_plan(task), entry_->is_made = true; });
+  std::call_once(entry_->made, [&] {
+    std::string why;
+    entry_->plan = make_plan(task, &why);
+    if (!entry_->plan) say_refused(why);
+    entry_->is_made = true;
+  });
   const Plan* plan = entry_->plan.get();
   if (!plan || (captured && !plan->ready())) return;
   if (captured) entry_->recorded = true;
