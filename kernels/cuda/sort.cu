@@ -1,32 +1,12 @@
-// Order along one axis. Elements are turned into numbers that compare as unsigned integers (NaN last, zeros of both signs alike), sorted
-// by them and then by their lines; each sort keeps equal ones in order, so lines come out one after the other, each in order. Selecting
+// Order along one axis. Elements are sorted by their keys and then by their lines; each sort keeps equal ones in order, so lines come out one after the other, each in order. Selecting
 // a few or one sorts too: simple, and the result is the same in any order of work.
-#include "kernels/cuda/places.cuh"
+#include "kernels/cuda/keys.cuh"
 #include "kernels/cuda/sorted.h"
 #include "kernels/dispatch.h"
 #include "kernels/params.h"
 
 namespace gradus::cuda {
 namespace {
-
-template <class T> using KeyOf =
-    std::conditional_t<sizeof(T) == 1, uint8_t,
-                       std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
-template <class T> __device__ KeyOf<T> key_of(T x) {
-  using Key = KeyOf<T>;
-  constexpr Key kTop = Key(Key(1) << (sizeof(T) * 8 - 1));
-  const Key bits = __builtin_bit_cast(Key, x);
-  if constexpr (is_float(dtype_of<T>)) {
-    const auto value = widen(x);
-    if (value != value) return Key(-1);
-    if (value == 0) return kTop;
-    return Key(bits & kTop ? ~bits : bits | kTop);
-  } else if constexpr (std::is_signed_v<T>) {
-    return Key(bits ^ kTop);
-  } else {
-    return bits;
-  }
-}
 
 /// (outer, n, inner), row-major; a line is one of outer * inner.
 struct Lines {
@@ -46,16 +26,6 @@ struct Lines {
   __device__ int64_t at(int64_t line, int64_t i, int64_t k) const { return (line / inner * k + i) * inner + line % inner; }
 };
 
-template <class T> struct ElementKeys {
-  uint64_t* keys;
-  int64_t* places;
-  const T* x;
-  bool descending;
-  __device__ void operator()(int64_t i) const {
-    const KeyOf<T> key = key_of(x[i]);
-    keys[i] = descending ? KeyOf<T>(~key) : key, places[i] = i;
-  }
-};
 struct LineKeys {
   uint64_t* keys;
   const int64_t* places;
@@ -128,8 +98,6 @@ template <class T> struct Search {
     y[i] = begin;
   }
 };
-
-DType comparable(DType t) { return t == DType::boolean ? DType::uint8 : t; }
 
 /// Sorts x's lines and calls f<T>(places, lines).
 template <class F> void with_sorted(const char* op, const Array& x, int axis, bool descending, F f) {

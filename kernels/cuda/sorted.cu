@@ -1,5 +1,6 @@
-// The one file that compiles CUB's radix sort: 64-bit keys serve every dtype.
+// The one file that compiles CUB: a radix sort whose 64-bit keys serve every dtype, and sums of integers.
 #include <cub/device/device_radix_sort.cuh>
+#include <cub/device/device_scan.cuh>
 
 #include "kernels/cuda/sorted.h"
 
@@ -15,6 +16,13 @@ void Sorted::sort(const char* op, int bits) {
   check(op, cub::DeviceRadixSort::SortPairs(work.as<void>(), bytes, keys, places, n_, 0, bits, stream()));
   // Keys and places move together: both buffers are exchanged as often.
   if (keys.Current() != keys_[now_]) now_ = 1 - now_;
+}
+
+void add_up(const char* op, int64_t* numbers, int64_t n) {
+  size_t bytes = 0;
+  check(op, cub::DeviceScan::InclusiveSum(nullptr, bytes, numbers, numbers, n, stream()));
+  Scratch work(bytes);
+  check(op, cub::DeviceScan::InclusiveSum(work.as<void>(), bytes, numbers, numbers, n, stream()));
 }
 
 }  // namespace gradus::cuda

@@ -27,6 +27,9 @@ class Sorted {
   int now_ = 0;
 };
 
+/// Each number becomes the sum of those up to it.
+void add_up(const char* op, int64_t* numbers, int64_t n);
+
 /// Bits of the numbers below n.
 inline int bits_below(uint64_t n) {
   int bits = 1;

@@ -77,6 +77,7 @@ const KernelTable& table() {
     OFFERS(top);
     OFFERS(nth);
     OFFERS(search_sorted);
+    OFFERS(unique);
     OFFERS(update);
     OFFERS(arange);
     OFFERS(linspace);

@@ -421,6 +421,11 @@ GPU_TEST(Gpu, Order) {
         EXPECT_EQ(distance(c.values, e.values) + distance(c.indices, e.indices), 0) << name(t) << to_string(shape) << d;
         EXPECT_EQ(distance(g.values, h.values) + distance(g.indices, h.indices), 0) << name(t) << to_string(shape) << d;
       }
+      for (bool consecutive : {false, true}) {
+        AnyUnique a = consecutive ? unique_consecutive(y) : unique(y), b = consecutive ? unique_consecutive(x) : unique(x);
+        EXPECT_EQ(distance(a.values, b.values) + distance(a.inverse, b.inverse) + distance(a.counts, b.counts), 0)
+            << name(t) << to_string(shape) << consecutive;
+      }
       if (x.dim() != 2) continue;
       AnyTensor sequence = sort(x, 1).values, values = sample({shape[0], 20}, t, 9);
       for (bool right : {false, true})

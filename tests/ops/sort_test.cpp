@@ -113,24 +113,24 @@ TEST(Sort, Medians) {
   EXPECT_TRUE(std::isnan(nanmedian(full({3}, kNaN, DType::float32)).item()));
   EXPECT_EQ(to_string(median(holes, 0, true).values.shape()), "[1, 4]");
 }
-TEST(Sort, Unique) {
-  auto [different, inverse, counts] = unique(Tensor<int32_t>{{3, 1}, {3, 2}});
+DEVICE_TEST(Sort, Unique) {
+  auto [different, inverse, counts] = unique(placed(Tensor<int32_t>{{3, 1}, {3, 2}}));
   EXPECT_EQ(different.vector(), (std::vector<int32_t>{1, 2, 3}));
   EXPECT_EQ(inverse.vector(), (std::vector<int64_t>{2, 0, 2, 1}));
   EXPECT_EQ(counts.vector(), (std::vector<int64_t>{1, 1, 2}));
   EXPECT_EQ(to_string(inverse.shape()), "[2, 2]");
-  auto runs = unique_consecutive(Tensor<float>{1, 1, 2, 2, 1});
+  auto runs = unique_consecutive(placed(Tensor<float>{1, 1, 2, 2, 1}));
   EXPECT_EQ(runs.values.vector(), (std::vector<float>{1, 2, 1}));
   EXPECT_EQ(runs.counts.vector(), (std::vector<int64_t>{2, 2, 1}));
-  EXPECT_EQ(unique(Tensor<float>{float(kNaN), float(kNaN)}).values.numel(), 2) << "NaN is equal to nothing";
-  EXPECT_EQ(unique(zeros({0}, DType::float32)).values.numel(), 0);
-  AnyTensor x = some({5000}, DType::float32);
+  EXPECT_EQ(unique(placed(Tensor<float>{float(kNaN), float(kNaN)})).values.numel(), 2) << "NaN is equal to nothing";
+  EXPECT_EQ(unique(placed(zeros({0}, DType::float32))).values.numel(), 0);
+  AnyTensor x = placed(some({5000}, DType::float32));
   AnyUnique u = unique(x);
   EXPECT_EQ(distance(gather(u.values, 0, u.inverse), x), 0);
   EXPECT_EQ(sum(u.counts).item(), 5000);
 }
-TEST(Sort, UniqueSlices) {
-  Tensor<int64_t> x = {{2, 1}, {0, 5}, {2, 1}, {2, 0}, {2, 0}};
+DEVICE_TEST(Sort, UniqueSlices) {
+  Tensor<int64_t> x = placed(Tensor<int64_t>{{2, 1}, {0, 5}, {2, 1}, {2, 0}, {2, 0}});
   auto [rows, inverse, counts] = unique(x, 0);
   EXPECT_EQ(rows.vector(), (std::vector<int64_t>{0, 5, 2, 0, 2, 1}));
   EXPECT_EQ(inverse.vector(), (std::vector<int64_t>{2, 0, 2, 1, 1}));
@@ -141,16 +141,16 @@ TEST(Sort, UniqueSlices) {
   EXPECT_EQ(runs.counts.vector(), (std::vector<int64_t>{1, 1, 1, 2}));
   EXPECT_EQ(distance(unique(AnyTensor(x.t()), -1).values, rows.t()), 0) << "columns";
   EXPECT_EQ(unique(x.t().contiguous().view({2, 5, 1}), 1).counts.vector(), (std::vector<int64_t>{1, 2, 2}));
-  EXPECT_EQ(to_string(unique(zeros({4, 0}, DType::float32), 0).values.shape()), "[1, 0]");
-  EXPECT_EQ(to_string(unique(zeros({0, 4}, DType::float32), 0).values.shape()), "[0, 4]");
-  Tensor<float> holes = {{float(kNaN), 1}, {float(kNaN), 1}, {0, 1}, {0, 1}};
+  EXPECT_EQ(to_string(unique(placed(zeros({4, 0}, DType::float32)), 0).values.shape()), "[1, 0]");
+  EXPECT_EQ(to_string(unique(placed(zeros({0, 4}, DType::float32)), 0).values.shape()), "[0, 4]");
+  Tensor<float> holes = placed(Tensor<float>{{float(kNaN), 1}, {float(kNaN), 1}, {0, 1}, {0, 1}});
   EXPECT_EQ(unique(holes, 0).counts.vector(), (std::vector<int64_t>{2, 1, 1})) << "NaN is equal to nothing";
   EXPECT_EQ(unique_consecutive(holes, 0).counts.vector(), (std::vector<int64_t>{1, 1, 2}));
-  AnyTensor many = randint<int64_t>(0, 3, {400, 3});
+  AnyTensor many = placed(AnyTensor(randint<int64_t>(0, 3, {400, 3})));
   AnyUnique u = unique(many, 0);
   EXPECT_EQ(u.values.shape()[0], 27);
   EXPECT_EQ(distance(index_select(u.values, 0, u.inverse), many), 0);
-  EXPECT_EQ(distance(unique(matmul(u.values, Tensor<int64_t>{9, 3, 1})).values, arange(27)), 0) << "in order";
+  EXPECT_EQ(distance(unique(matmul(u.values, placed(AnyTensor(Tensor<int64_t>{9, 3, 1})))).values, arange(27)), 0) << "in order";
 }
 DEVICE_TEST(Sort, TopInNoOrder) {
   AnyTensor x = draw({3, 50});
