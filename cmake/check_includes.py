@@ -22,7 +22,7 @@ valarray variant vector version
 """.split())
 COMPILER = {"immintrin.h", "omp.h"}  # intrinsics and threads: for kernels
 ABOVE_OPS = "nn|loss|optim|data|metrics"
-KERNELS_MAY = r"kernels/|include/gradus/core/(dtype|scalar|error|device|memory|precision)\.h$|include/gradus/ops/\w+\.def$"
+KERNELS_MAY = r"kernels/|include/gradus/core/(dtype|scalar|error|device|memory|precision|tuning)\.h$|include/gradus/ops/\w+\.def$"
 THIRD_PARTY = r"<"
 
 # (files, what they must not include: a file of the tree or a library's header in <>, why)

@@ -11,6 +11,7 @@
 #include "gradus/core/stream.h"
 #include "gradus/core/tensor.h"
 #include "gradus/core/threads.h"
+#include "gradus/core/tuning.h"
 #include "gradus/data/cifar10.h"
 #include "gradus/data/idx.h"
 #include "gradus/data/loader.h"

@@ -6,11 +6,14 @@
 #include <array>
 #include <bit>
 #include <cstdio>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "gradus/core/error.h"
+#include "gradus/core/tuning.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/scratch.h"
@@ -52,10 +55,11 @@ const CublasLt& library() {
 
 constexpr size_t kWorkspace = size_t(32) << 20;  // the most that an algorithm may ask for; most ask for nothing
 constexpr size_t kMostChoices = 4096;
+constexpr int kCandidates = 8, kRuns = 5;  // of tuning
 
 /// All that a choice depends on. The library calls its left factor A: our b.
 struct Question {
-  int64_t device, type, compute, bias, accumulate;
+  int64_t device, tuned, type, compute, bias, accumulate;
   int64_t rows, columns, inner, batches, y_step;
   int64_t a_columns, a_leading, a_step, b_columns, b_leading, b_step;
   int64_t a_alignment, b_alignment, y_alignment;
@@ -113,8 +117,9 @@ class Steps {
   bool well_ = true;
 };
 
-/// Asks the library for its first choice among algorithms that add up in a fixed order and in the type of the sums.
-Choice choose(const CublasLt& lt, cublasLtHandle_t handle, DType dtype, const ProductPlan& p, const Question& q, const void* bias) {
+/// The library's choices, best first, among algorithms that add up in a fixed order and in the type of the sums.
+std::vector<Choice> choose(const CublasLt& lt, cublasLtHandle_t handle, DType dtype, const ProductPlan& p, const Question& q,
+                           const void* bias) {
   Choice c;
   Steps steps(lt);
   const cudaDataType type = type_of(dtype);
@@ -139,23 +144,29 @@ Choice choose(const CublasLt& lt, cublasLtHandle_t handle, DType dtype, const Pr
   steps.set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, uint32_t(q.a_alignment));
   steps.set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, uint32_t(q.y_alignment));
   steps.set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, uint32_t(q.y_alignment));
-  if (!steps) return c;
+  if (!steps) return {};
 
-  cublasLtMatmulHeuristicResult_t answer{};
-  int answers = 0;
-  const cublasStatus_t status =
-      lt.MatmulAlgoGetHeuristic(handle, &c.product, &c.left, &c.right, &c.result, &c.result, &preference, 1, &answer, &answers);
-  c.there = status == CUBLAS_STATUS_SUCCESS && answers == 1 && answer.state == CUBLAS_STATUS_SUCCESS;
-  c.algorithm = answer.algo, c.workspace = answer.workspaceSize;
-  return c;
+  cublasLtMatmulHeuristicResult_t answers[kCandidates] = {};
+  int count = 0;
+  if (lt.MatmulAlgoGetHeuristic(handle, &c.product, &c.left, &c.right, &c.result, &c.result, &preference, q.tuned ? kCandidates : 1,
+                                answers, &count) != CUBLAS_STATUS_SUCCESS)
+    return {};
+  std::vector<Choice> all;
+  for (int i = 0; i < count; ++i) {
+    if (answers[i].state != CUBLAS_STATUS_SUCCESS) continue;
+    c.there = true, c.algorithm = answers[i].algo, c.workspace = answers[i].workspaceSize;
+    all.push_back(c);
+  }
+  return all;
 }
 
 /// Handles, one a device, and what was chosen; shared by all threads, which the library allows.
 class Choices {
  public:
-  /// Null handle: the device has none.
-  Choice find(const CublasLt& lt, DType dtype, const ProductPlan& p, const Question& q, const void* bias,
-              cublasLtHandle_t* handle) {
+  /// Null handle: the device has none. A tuned choice is that of several which takes the least time by measure(choice); where that may not be
+  /// found out now, one that is known, or else the library's first.
+  template <class Measure> Choice find(const CublasLt& lt, DType dtype, const ProductPlan& p, Question q, const void* bias,
+                                       bool may_measure, cublasLtHandle_t* handle, Measure measure) {
     std::lock_guard lock(mutex_);
     Device& device = devices_[q.device];
     if (!device.asked) {
@@ -167,9 +178,15 @@ class Choices {
     *handle = device.handle;
     if (!device.handle) return {};
     auto found = known_.find(q);
+    if (found == known_.end() && q.tuned && !may_measure) q.tuned = false, found = known_.find(q);
     if (found != known_.end()) return found->second;
     if (known_.size() >= kMostChoices) known_.clear();
-    return known_.emplace(q, choose(lt, device.handle, dtype, p, q, bias)).first->second;
+    const std::vector<Choice> all = choose(lt, device.handle, dtype, p, q, bias);
+    Choice best = all.empty() ? Choice{} : all[0];
+    double least = all.size() > 1 ? measure(best) : 0;
+    for (size_t i = 1; i < all.size(); ++i)
+      if (const double time = measure(all[i]); time < least) least = time, best = all[i];
+    return known_.emplace(q, best).first->second;
   }
   void refuse(const Question& q) {
     std::lock_guard lock(mutex_);
@@ -211,20 +228,68 @@ struct Copied {
   }
 };
 
-}  // namespace
+/// A product of the library's, with its operands but for where the batch's outer axes are.
+class Product {
+ public:
+  Product(const CublasLt& lt, DType t, double alpha, bool accumulate, const void* left, const void* right, const void* bias)
+      : lt_(lt), left_(left), right_(right), bias_(bias), is_double_(t == DType::float64) {
+    scales_[0] = alpha, scales_[1] = accumulate;
+    float_scales_[0] = float(alpha), float_scales_[1] = accumulate;
+  }
+  /// `at`: bytes behind where the factors begin.
+  cublasStatus_t run(const Choice& c, int64_t at_left, int64_t at_right, void* to, const std::optional<Scratch>& workspace) const {
+    Choice now = c;
+    if (bias_) {
+      const auto status = lt_.MatmulDescSetAttribute(&now.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias_, sizeof bias_);
+      if (status != CUBLAS_STATUS_SUCCESS) return status;
+    }
+    const void* scales[2] = {is_double_ ? static_cast<const void*>(scales_) : float_scales_,
+                             is_double_ ? static_cast<const void*>(scales_ + 1) : float_scales_ + 1};
+    return lt_.Matmul(handle, &now.product, scales[0], static_cast<const char*>(left_) + at_left, &now.left,
+                      static_cast<const char*>(right_) + at_right, &now.right, scales[1], to, &now.result, to, &now.result,
+                      &now.algorithm, workspace ? workspace->as<void>() : nullptr, now.workspace, stream());
+  }
+  /// Milliseconds; infinite where it cannot be done.
+  double measure(const Choice& c, void* to) const {
+    std::optional<Scratch> workspace;
+    if (c.workspace) workspace.emplace(c.workspace);
+    if (run(c, 0, 0, to, workspace) != CUBLAS_STATUS_SUCCESS) return cudaGetLastError(), std::numeric_limits<double>::infinity();
+    Accelerator& device = accelerator();
+    const int number = selected_device();
+    void* events[2] = {device.new_event(number), device.new_event(number)};
+    device.record(events[0], number, stream());
+    for (int i = 0; i < kRuns; ++i) run(c, 0, 0, to, workspace);
+    device.record(events[1], number, stream());
+    device.synchronize_event(events[1]);
+    const double time = device.milliseconds(events[0], events[1]);
+    for (void* event : events) device.free_event(number, event);
+    return time;
+  }
 
-bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
-                      Float32Precision precision) {
-  if (!is_float(y.dtype) || alpha == 0 || a.size(-1) == 0) return false;  // by the library 0 times NaN would be 0
-  const CublasLt& lt = library();
-  if (!lt) return false;
+  cublasLtHandle_t handle = nullptr;
+
+ private:
+  const CublasLt& lt_;
+  const void *left_, *right_, *bias_;
+  double scales_[2];
+  float float_scales_[2];
+  bool is_double_;
+};
+
+bool is_captured() {
+  cudaStreamCaptureStatus status;
+  return cudaStreamIsCapturing(stream(), &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
+}
+
+bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
+              Float32Precision precision) {
   const ProductPlan p = plan_product(y, a, b);
   if (p.batches > INT32_MAX) return false;
   const int item = int(item_size(y.dtype));
-  const Copied left(a, p.a.copied), right(b, p.b.copied);
+  const Copied right(a, p.a.copied), left(b, p.b.copied);  // to the library, whose rows are our columns
   const Copied addend(bias, bias && reinterpret_cast<uintptr_t>(bias.data) % 16 != 0);  // which it takes on 16 bytes only
-
   const Question q{.device = selected_device(),
+                   .tuned = kernel_tuning(),
                    .type = int64_t(y.dtype),
                    .compute = compute_of(y.dtype, precision),
                    .bias = bool(bias),
@@ -240,25 +305,20 @@ bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Arra
                    .b_columns = p.b.columns,
                    .b_leading = p.b.leading,
                    .b_step = p.b.step,
-                   .a_alignment = alignment(left.x.data, item, p, &ProductPlan::Axis::a),
-                   .b_alignment = alignment(right.x.data, item, p, &ProductPlan::Axis::b),
+                   .a_alignment = alignment(right.x.data, item, p, &ProductPlan::Axis::a),
+                   .b_alignment = alignment(left.x.data, item, p, &ProductPlan::Axis::b),
                    .y_alignment = alignment(y.data, item, p, &ProductPlan::Axis::y)};
-  cublasLtHandle_t handle;
-  Choice c = choices().find(lt, y.dtype, p, q, addend.x.data, &handle);
+  Product product(lt, y.dtype, alpha, accumulate, left.x.data, right.x.data, addend.x.data);
+  std::optional<Scratch> result;  // of what is only timed
+  const Choice c =
+      choices().find(lt, y.dtype, p, q, addend.x.data, q.tuned && !is_captured(), &product.handle, [&](const Choice& candidate) {
+        if (!result) result.emplace(size_t((p.batches - 1) * p.y_step + p.rows * p.columns) * size_t(item));
+        return product.measure(candidate, result->as<void>());
+      });
   if (!c.there) return false;
-  if (bias) {
-    const void* at = addend.x.data;
-    if (lt.MatmulDescSetAttribute(&c.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &at, sizeof at) != CUBLAS_STATUS_SUCCESS)
-      return false;
-  }
   std::optional<Scratch> workspace;
   if (c.workspace) workspace.emplace(c.workspace);
 
-  const double scales[2] = {alpha, accumulate ? 1. : 0.};
-  const float scales_float[2] = {float(alpha), accumulate ? 1.f : 0.f};
-  const bool is_double = y.dtype == DType::float64;
-  const void* scale = is_double ? static_cast<const void*>(scales) : scales_float;
-  const void* keep = is_double ? static_cast<const void*>(scales + 1) : scales_float + 1;
   int64_t calls = 1;
   for (int d = 0; d < p.calls_rank; ++d) calls *= p.calls[d].size;
   for (int64_t i = 0; i < calls; ++i) {
@@ -268,15 +328,26 @@ bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Arra
       rest /= p.calls[d].size;
       at_y += at * p.calls[d].y, at_a += at * p.calls[d].a, at_b += at * p.calls[d].b;
     }
-    char* to = y.as<char>() + at_y * item;
-    const cublasStatus_t status = lt.Matmul(handle, &c.product, scale, right.x.as<char>() + at_b * item, &c.left,
-                                            left.x.as<char>() + at_a * item, &c.right, keep, to, &c.result, to, &c.result,
-                                            &c.algorithm, workspace ? workspace->as<void>() : nullptr, c.workspace, stream());
+    const cublasStatus_t status = product.run(c, at_b * item, at_a * item, y.as<char>() + at_y * item, workspace);
     if (status == CUBLAS_STATUS_SUCCESS) continue;
     if (i == 0) return choices().refuse(q), cudaGetLastError(), false;  // it had answered, and yet will not do it
     throw Error(std::string("matmul: cuBLASLt says: ") + lt.GetStatusString(status));
   }
   return true;
+}
+
+}  // namespace
+
+bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
+                      Float32Precision precision) {
+  if (!is_float(y.dtype) || alpha == 0 || a.size(-1) == 0) return false;  // by the library 0 times NaN would be 0
+  const CublasLt& lt = library();
+  if (!lt) return false;
+  try {
+    return multiply(lt, y, a, b, bias, alpha, accumulate, precision);
+  } catch (const OutOfMemory&) {  // all that it takes is taken before it begins
+    return false;
+  }
 }
 
 }  // namespace gradus::cuda

@@ -235,6 +235,21 @@ GPU_TEST(Gpu, OnlyFloatProductsAreRoundedAndOnlyWhenAsked) {
   }
 }
 
+GPU_TEST(Gpu, TunedProductsAreProducts) {
+  set_kernel_tuning(true);
+  for (DType t : kFloats)
+    for (const Shape& shape : {Shape{70, 90}, Shape{3, 70, 90}}) {
+      AnyTensor a = draw(shape, -1, 1, 1, t), b = draw({90, 50}, -1, 1, 2, t), c = draw({50}, -1, 1, 3, t);
+      AnyTensor x = a.to(kGpu), y = b.to(kGpu), z = c.to(kGpu), w = b.t().contiguous().to(kGpu);
+      AnyTensor once = linear(x, w, z);
+      EXPECT_LE(distance(once, linear(a, b.t(), c)), 8 * tolerance(t)) << name(t);
+      EXPECT_EQ(distance(linear(x, w, z), once), 0) << "what won once is kept";
+      AnyTensor sum = matmul(a, b), added = x.dim() == 2 ? addmm(sum.to(kGpu), x, y, {.beta = 2}) : matmul(x, y) * 3;
+      EXPECT_LE(distance(added, sum * 3), 16 * tolerance(t)) << name(t);
+    }
+  set_kernel_tuning(false);
+}
+
 GPU_TEST(Gpu, OptimizersStepAlike) {
   auto train = [](Device device, auto make, DType t) {
     std::vector<AnyTensor> parameters;
