@@ -35,6 +35,8 @@ struct CuSolver : Library {
   GRADUS_FUNCTION(SetStream);
   GRADUS_FUNCTION(Xpotrf_bufferSize);
   GRADUS_FUNCTION(Xpotrf);
+  GRADUS_FUNCTION(SpotrfBatched);
+  GRADUS_FUNCTION(DpotrfBatched);
   GRADUS_FUNCTION(Xgetrf_bufferSize);
   GRADUS_FUNCTION(Xgetrf);
   GRADUS_FUNCTION(Xgeqrf_bufferSize);
@@ -49,6 +51,9 @@ struct CuSolver : Library {
   GRADUS_FUNCTION(Xgesvd);
 #undef GRADUS_FUNCTION
 };
+
+constexpr int64_t kSmall = 512;           // matrices that leave most of a GPU idle when they come one by one
+constexpr int64_t kMostAtOnce = 1 << 16;  // of them
 
 struct Handle {
   cusolverDnHandle_t library = nullptr;
@@ -126,15 +131,28 @@ void linalg_cholesky(const Array& l, const Array& info, const Array& a) {
   if (l.count == 0) return fill(info, 0);
   triangle(l, a, 0, false);
   Solver s("cholesky", a.dtype);
-  s.each(
-      batch,
-      [&](size_t* device, size_t* host) {
-        return s.lib.Xpotrf_bufferSize(s.handle, s.parameters, CUBLAS_FILL_MODE_UPPER, n, s.type, l.data, n, s.type, device, host);
-      },
-      [&](int64_t i, void* device, size_t bytes, void* host, size_t host_bytes) {
-        return s.lib.Xpotrf(s.handle, s.parameters, CUBLAS_FILL_MODE_UPPER, n, s.type, matrix(l, i), n, s.type, device, bytes, host,
-                            host_bytes, info.as<int32_t>() + i);
-      });
+  if (batch > 1 && n <= kSmall) {
+    const Scratch places(size_t(batch) * sizeof(void*));
+    list_matrices("cholesky", places.as<void*>(), l);
+    for (int64_t at = 0; at < batch; at += kMostAtOnce) {
+      const int size = int(n), count = int(std::min(batch - at, kMostAtOnce));
+      int* failed = info.as<int32_t>() + at;
+      s.check(a.dtype == DType::float64
+                  ? s.lib.DpotrfBatched(s.handle, CUBLAS_FILL_MODE_UPPER, size, places.as<double*>() + at, size, failed, count)
+                  : s.lib.SpotrfBatched(s.handle, CUBLAS_FILL_MODE_UPPER, size, places.as<float*>() + at, size, failed, count));
+    }
+  } else {
+    s.each(
+        batch,
+        [&](size_t* device, size_t* host) {
+          return s.lib.Xpotrf_bufferSize(s.handle, s.parameters, CUBLAS_FILL_MODE_UPPER, n, s.type, l.data, n, s.type, device,
+                                         host);
+        },
+        [&](int64_t i, void* device, size_t bytes, void* host, size_t host_bytes) {
+          return s.lib.Xpotrf(s.handle, s.parameters, CUBLAS_FILL_MODE_UPPER, n, s.type, matrix(l, i), n, s.type, device, bytes,
+                              host, host_bytes, info.as<int32_t>() + i);
+        });
+  }
   note_unfinite("cholesky", info, l, n, n * n, n + 1);
 }
 

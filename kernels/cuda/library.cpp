@@ -8,6 +8,8 @@ Library::Library(const char* file) : file_(file), handle_(dlopen(file, RTLD_NOW 
   if (handle_) return;
   const char* why = dlerror();
   missing_ = why ? why : file;
+  handle_ = dlopen((std::string(GRADUS_CUDA_FOLDER "/") + file).c_str(), RTLD_NOW | RTLD_LOCAL);  // of the toolkit of the build
+  if (handle_) missing_.clear();
 }
 
 void* Library::address(const char* name) {

@@ -18,6 +18,13 @@ template <class T> struct Identity {
   __device__ void operator()(int64_t i) const { y[i] = T(i % columns == i / columns % rows); }
 };
 
+struct Beginnings {
+  void** places;
+  char* first;
+  int64_t bytes;
+  __device__ void operator()(int64_t i) const { places[i] = first + i * bytes; }
+};
+
 template <class T> struct Unfinite {
   int32_t* info;
   const T* values;
@@ -183,6 +190,10 @@ void find_order(const char* op, int32_t* order, const Array& pivots, int64_t n, 
 
 void fill_identity(const char* op, const Array& y) {
   dispatch_real(op, y.dtype, [&]<class T>() { launch_each(op, y.count, {&y}, Identity<T>{y.as<T>(), y.size(-2), y.size(-1)}); });
+}
+
+void list_matrices(const char* op, void** places, const Array& x) {
+  launch_each(op, batch_of(x, 2), {&x}, Beginnings{places, x.as<char>(), x.size(-2) * x.size(-1) * int64_t(item_size(x.dtype))});
 }
 
 void note_unfinite(const char* op, const Array& info, const Array& values, int64_t count, int64_t matrix_step, int64_t step) {

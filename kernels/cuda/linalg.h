@@ -24,6 +24,8 @@ inline void* matrix(const Array& x, int64_t i) { return x.as<char>() + i * x.siz
 
 /// Ones on the diagonals, zeros elsewhere.
 void fill_identity(const char* op, const Array& matrices);
+/// Where the matrices of a batch begin, on the device.
+void list_matrices(const char* op, void** places, const Array& matrices);
 /// Where the library found nothing wrong but a value is infinite or NaN, info becomes its number, counted from 1. The k-th value of matrix i is
 /// at i * matrix_step + k * step.
 void note_unfinite(const char* op, const Array& info, const Array& values, int64_t count, int64_t matrix_step, int64_t step);
