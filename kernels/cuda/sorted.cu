@@ -2,6 +2,7 @@
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_scan.cuh>
 
+#include "gradus/core/error.h"
 #include "kernels/cuda/sorted.h"
 
 namespace gradus::cuda {
@@ -19,6 +20,8 @@ void Sorted::sort(const char* op, int bits) {
 }
 
 void add_up(const char* op, int64_t* numbers, int64_t n) {
+  // CUB counted in int before it counted in more.
+  if (n > INT32_MAX) throw Error(std::string(op) + ": " + std::to_string(n) + " elements are too many for one call");
   size_t bytes = 0;
   check(op, cub::DeviceScan::InclusiveSum(nullptr, bytes, numbers, numbers, n, stream()));
   Scratch work(bytes);

@@ -1,10 +1,11 @@
 // What stands between CUDA's libraries and kernels, without a GPU: how a product becomes calls of a library that stores columns, carried out by
-// its definition, and how libraries are loaded that may not be there.
+// its definition, how libraries are loaded that may not be there, and that no kernel is missing.
 #include "tests/check.h"
 
 #if GRADUS_WITH_CUDA
 #include <random>
 
+#include "kernels/cuda/backend.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/product.h"
 
@@ -164,6 +165,12 @@ TEST(CudaProduct, TakesAsFewCallsAsLayoutsAllow) {
   EXPECT_FALSE(p.b.copied);
   EXPECT_EQ(p.b.leading, 4);
   EXPECT_TRUE(plan({4, 5}, Sample({4, 6}, {0, 1}, 0, {true, false}, 1), Dense({6, 5})).a.copied);
+}
+
+TEST(CudaTable, OffersEveryKernel) {
+  const KernelTable& table = cuda::table();
+#define GRADUS_KERNEL(name, parameters) EXPECT_NE(table.name, nullptr) << #name;
+#include "gradus/ops/kernels.def"
 }
 
 struct Mathematics : cuda::Library {
