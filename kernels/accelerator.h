@@ -56,6 +56,18 @@ class Accelerator {
   virtual bool is_done(void* /*event*/) { return true; }
   virtual void synchronize_event(void* /*event*/) {}
   virtual double milliseconds(void* from, void* to) = 0;
+
+  // A step that is recorded once and done again with one call. Between begin and end, tasks that this thread asks the device for are kept
+  // and not done; memory that is taken meanwhile is the recording's until it is freed. A device that does not record runs each step.
+  virtual bool records() { return false; }
+  virtual void begin_recording(int /*device*/) {}
+  virtual void* end_recording(int /*device*/) { return nullptr; }
+  virtual void abandon_recording(int /*device*/) noexcept {}
+  /// As a task of the current stream.
+  virtual void replay(int /*device*/, void* /*recording*/) {}
+  virtual void free_recording(int /*device*/, void* /*recording*/) noexcept {}
+  /// A few bytes of the host, as a task of the current stream; they may be changed on return.
+  virtual void put(int device, void* to, const void* from, size_t bytes) { copy(to, device, from, -1, bytes, true); }
 };
 
 }  // namespace gradus

@@ -151,7 +151,7 @@ void CachingAllocator::look_at_events(bool wait) {
 void CachingAllocator::trim() {
   empty_bins();
   std::erase_if(free_, [&](Block* block) {
-    if (block->previous || block->next) return false;
+    if (block->previous || block->next || kept_.count(block->stream)) return false;
     source_.free(block->data);
     held_ -= block->bytes;
     delete block;
@@ -163,6 +163,10 @@ void CachingAllocator::empty_cache() noexcept {
   std::lock_guard lock(mutex_);
   look_at_events(true);
   trim();
+}
+void CachingAllocator::keep(void* stream, bool kept) {
+  std::lock_guard lock(mutex_);
+  kept ? void(kept_.insert(stream)) : void(kept_.erase(stream));
 }
 MemoryStats CachingAllocator::stats() {
   std::lock_guard lock(mutex_);

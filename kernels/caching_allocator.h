@@ -51,6 +51,9 @@ class CachingAllocator {
   /// Tasks in another stream use the block: after free() it waits for those asked for until then.
   void used_on(Block* block, void* stream);
   void empty_cache() noexcept;
+  /// While kept, what was cut for the stream goes back to the device neither when memory runs short nor in empty_cache(): a recorded step
+  /// uses it whenever it is done again.
+  void keep(void* stream, bool kept);
   MemoryStats stats();
   void reset_peak();
   void set_limit(size_t bytes);
@@ -86,6 +89,7 @@ class CachingAllocator {
   std::set<Block*, Before> free_;
   Block* bins_[kBins] = {};  // just given back, not yet joined: most requests find their size here
   std::vector<Waiting> waiting_;
+  std::set<void*> kept_;
   MemoryStats stats_;  // `cached` is computed
   size_t held_ = 0, limit_ = 0;
 };

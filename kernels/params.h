@@ -16,7 +16,9 @@ struct ConvParams {
 
 /// A stretch of a stream of random numbers: where its blocks begin (see kernels/philox.h).
 struct Draw {
-  uint64_t seed, offset;
+  uint64_t seed = 0, offset = 0;
+  const uint64_t* from = nullptr;  // in a recorded step: on the device, the seed and what is added to the offset
+  GRADUS_HD Draw now() const { return from ? Draw{from[0], from[1] + offset} : *this; }
 };
 
 /// What becomes of a value that is put where there is one already.

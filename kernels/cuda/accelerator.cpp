@@ -11,7 +11,9 @@
 #include "gradus/core/error.h"
 #include "kernels/caching_allocator.h"
 #include "kernels/cuda/backend.h"
+#include "kernels/cuda/put.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/recording.h"
 
 namespace gradus::cuda {
 
@@ -35,6 +37,7 @@ constexpr int kMostDevices = 64, kStreams = 32;
 // Where this thread's work goes. Other libraries may select another device behind our back: whoever does so gives it back, as is usual.
 thread_local int selected = -1;
 thread_local cudaStream_t current[kMostDevices] = {};  // null: the legacy default stream, which all threads share
+thread_local cudaStream_t before_recording = nullptr;   // where this thread's work went, while its step is recorded
 
 /// Selects a device for one call that needs it, and comes back.
 class On {
@@ -144,6 +147,7 @@ struct OneDevice {
   std::mutex mutex;
   std::array<cudaStream_t, kStreams> streams{};
   unsigned next_stream = 0;
+  std::vector<cudaStream_t> recording_streams;  // that no recording uses now
 };
 
 /// What the driver said when it was first asked.
@@ -222,6 +226,8 @@ class Cuda final : public Accelerator {
   }
 
   void copy(void* to, int to_device, const void* from, int from_device, size_t bytes, bool wait) override {
+    if (wait) refuse_while_recording("waits for the GPU");
+    if (to_device < 0 || from_device < 0) refuse_while_recording("copies between the GPU and the host");
     int device = to_device >= 0 ? to_device : from_device;
     On on(device);
     if (to_device >= 0 && from_device >= 0 && to_device != from_device) {  // both streams stand still: simple, and rare
@@ -234,6 +240,7 @@ class Cuda final : public Accelerator {
   }
 
   void synchronize(int device) override {
+    refuse_while_recording("waits for the GPU");
     On on(device);
     check("synchronize", cudaDeviceSynchronize());
   }
@@ -249,6 +256,7 @@ class Cuda final : public Accelerator {
   void* current_stream(int device) override { return current[device]; }
   void set_current_stream(int device, void* stream) override { current[device] = stream_of(stream); }
   void synchronize_stream(int device, void* stream) override {
+    refuse_while_recording("waits for the GPU");
     On on(device);
     check("synchronize", cudaStreamSynchronize(stream_of(stream)));
   }
@@ -287,7 +295,76 @@ class Cuda final : public Accelerator {
     return double(ms);
   }
 
+  bool records() override { return true; }
+  /// A stream of its own, which also names the memory that is taken meanwhile: nobody else is given that while the recording lives.
+  void begin_recording(int device) override {
+    On on(device);
+    OneDevice& d = at(device);
+    cudaStream_t stream = nullptr;
+    {
+      std::lock_guard lock(d.mutex);
+      if (!d.recording_streams.empty()) stream = d.recording_streams.back(), d.recording_streams.pop_back();
+    }
+    if (!stream) check("capture", cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    d.allocator.keep(stream, true);
+    // Relaxed: the allocator may ask the driver for memory, and other threads may go on with their work.
+    check("capture", cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    before_recording = current[device], current[device] = stream;
+  }
+  void* end_recording(int device) override {
+    On on(device);
+    cudaStream_t stream = current[device];
+    cudaGraph_t graph = nullptr;
+    check("capture", cudaStreamEndCapture(stream, &graph));
+    cudaGraphExec_t step = nullptr;
+    const cudaError_t error = cudaGraphInstantiate(&step, graph, 0);
+    cudaGraphDestroy(graph);
+    check("capture", error);
+    current[device] = before_recording;
+    return new Recorded{step, stream};
+  }
+  void abandon_recording(int device) noexcept override {
+    On on(device);
+    cudaStream_t stream = current[device];
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    if (cudaStreamIsCapturing(stream, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone) {
+      cudaGraph_t graph = nullptr;
+      if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    }
+    cudaGetLastError();
+    current[device] = before_recording;
+    retire(device, stream);
+  }
+  void replay(int device, void* recording) override {
+    On on(device);
+    check("capture", cudaGraphLaunch(static_cast<Recorded*>(recording)->step, current[device]));
+  }
+  void free_recording(int device, void* recording) noexcept override {
+    On on(device);
+    auto* r = static_cast<Recorded*>(recording);
+    cudaDeviceSynchronize();  // a replay may be on its way
+    cudaGraphExecDestroy(r->step);
+    cudaGetLastError();
+    retire(device, r->stream);
+    delete r;
+  }
+  void put(int device, void* to, const void* from, size_t bytes) override {
+    On on(device);
+    put_words(to, from, bytes);
+  }
+
  private:
+  struct Recorded {
+    cudaGraphExec_t step;
+    cudaStream_t stream;
+  };
+  /// Its memory may be given back, or serve the next recording.
+  void retire(int device, cudaStream_t stream) noexcept {
+    OneDevice& d = at(device);
+    d.allocator.keep(stream, false);
+    std::lock_guard lock(d.mutex);
+    d.recording_streams.push_back(stream);
+  }
   OneDevice& at(int device) { return *devices_[size_t(device)]; }
   std::array<std::unique_ptr<OneDevice>, kMostDevices> devices_;
   PinnedSource pinned_source_;

@@ -65,7 +65,8 @@ template <class T> struct Scores {
   __device__ A dropped(int64_t query, int64_t key, A v) const {
     if (!c.drops) return v;
     const uint64_t place = uint64_t((head * c.queries + query) * c.keys + key);
-    return Philox::at(c.draw.seed, c.draw.offset + place / 4).word[place % 4] >> 8 >= c.bound ? v * c.keep : A(0);
+    const Draw draw = c.draw.now();
+    return Philox::at(draw.seed, draw.offset + place / 4).word[place % 4] >> 8 >= c.bound ? v * c.keep : A(0);
   }
 };
 

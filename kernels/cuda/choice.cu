@@ -7,7 +7,8 @@
 namespace gradus::cuda {
 namespace {
 
-__device__ uint64_t word_pair(Draw draw, int64_t i) {
+__device__ uint64_t word_pair(Draw given, int64_t i) {
+  const Draw draw = given.now();
   const Philox block = Philox::at(draw.seed, draw.offset + uint64_t(i / 2));
   return i % 2 ? uint64_t(block.word[2]) << 32 | block.word[3] : uint64_t(block.word[0]) << 32 | block.word[1];
 }

@@ -45,9 +45,9 @@ template <class T> struct Call {
   int team;
 };
 
-/// found[0] becomes rows - (the first target outside), found[1] how many rows count. Both begin as 0; integers may meet in any order.
+/// `first` becomes rows - (the first target outside), `counted` how many rows count. Both begin as 0; integers may meet in any order.
 __global__ void __launch_bounds__(kThreads)
-    inspect(unsigned long long* found, const int64_t* target, int64_t rows, int64_t n, int64_t ignore) {
+    inspect(unsigned long long* first, unsigned long long* counted, const int64_t* target, int64_t rows, int64_t n, int64_t ignore) {
   const int64_t step = int64_t(gridDim.x) * kThreads;
   unsigned long long count = 0, bad = 0;
   for (int64_t r = int64_t(blockIdx.x) * kThreads + threadIdx.x; r < rows; r += step) {
@@ -56,8 +56,8 @@ __global__ void __launch_bounds__(kThreads)
     ++count;
     if (bad == 0 && (t < 0 || t >= n)) bad = (unsigned long long)(rows - r);
   }
-  if (count) atomicAdd(found + 1, count);
-  if (bad) atomicMax(found, bad);
+  if (count) atomicAdd(counted, count);
+  if (bad) atomicMax(first, bad);
 }
 
 template <class T> __global__ void __launch_bounds__(kThreads)
@@ -67,7 +67,8 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   const int64_t row = row_of_team(c.team);
   const bool mine = row < c.rows;
   const int64_t target = mine ? c.target[row] : 0;
-  const bool counts = mine && target != c.ignore && target >= 0 && target < c.n;  // one outside is an error that inspect() reports
+  const bool outside = target != c.ignore && (target < 0 || target >= c.n);  // an error that inspect() reports
+  const bool counts = mine && target != c.ignore && !outside;
   const T* x = c.x + (counts ? row * c.n : 0);
   Tally<A> tally = Tally<A>::none();
   A weighted = 0, all = 0;  // sums of w * x and of w
@@ -89,7 +90,7 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   tally = of_team(tally, c.team, Join());
   if (c.spread != 0) weighted = of_team(weighted, c.team, Plus()), all = of_team(all, c.team, Plus());
   if (!mine || lane != 0) return;
-  A l = 0, loss = 0;
+  A l = 0, loss = outside ? A(NAN) : A(0);
   if (counts) {
     l = tally.top + ::log(tally.total);
     loss = c.kept * (c.weight ? widen(c.weight[target]) : A(1)) * (l - widen(x[target]));
@@ -119,7 +120,7 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   const T* x = c.x + row * c.n;
   dx += row * c.n;
   const int64_t target = c.target[row];
-  const bool counts = target != c.ignore;
+  const bool counts = target != c.ignore && target >= 0 && target < c.n;
   const A scale = counts ? g[row * g_step] : A(0), shift = lse[row];
   const A chosen = c.kept * (counts && c.weight ? widen(c.weight[target]) : A(1));
   const A mass = scale * (chosen + (c.spread != 0 ? c.spread * all : A(0))), even = scale * c.spread;
@@ -155,11 +156,10 @@ void cross_entropy(const Array& losses, const Array& lse, const Array& x, const 
   const int64_t rows = x.size(0), n = x.size(1);
   facts[0] = -1, facts[1] = 0;
   if (rows == 0) return;
-  Scratch found(2 * sizeof(int64_t));
-  check("cross_entropy", cudaMemsetAsync(found.as<void>(), 0, 2 * sizeof(int64_t), stream()));
+  Found<2> found("cross_entropy", rows);
   const int64_t blocks = (rows + kThreads - 1) / kThreads;
-  inspect<<<unsigned(blocks < 1024 ? blocks : 1024), kThreads, 0, stream()>>>(found.as<unsigned long long>(), target.as<int64_t>(),
-                                                                              rows, n, ignore_index);
+  inspect<<<unsigned(blocks < 1024 ? blocks : 1024), kThreads, 0, stream()>>>(found.counter(0), found.counter(1),
+                                                                              target.as<int64_t>(), rows, n, ignore_index);
   dispatch_float("cross_entropy", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
     forward<T><<<Teams(rows, n).blocks, kThreads, 0, stream()>>>(losses.as<A>(), lse.as<A>(),
@@ -167,7 +167,10 @@ void cross_entropy(const Array& losses, const Array& lse, const Array& x, const 
   });
   check_launch("cross_entropy", {&x, &target});
   int64_t here[2];
-  to_host(here, found.as<void>(), sizeof here);
+  if (!found.read(here)) {
+    facts[1] = -1;
+    return;
+  }
   if (here[0] > 0) facts[0] = rows - here[0];
   facts[1] = here[1];
 }

@@ -9,7 +9,8 @@ namespace gradus::cuda {
 namespace {
 
 template <class T> __global__ void __launch_bounds__(kThreads)
-    drop(T* y, const T* x, int64_t count, Draw draw, uint32_t bound, accumulate_t<T> scale) {
+    drop(T* y, const T* x, int64_t count, Draw given, uint32_t bound, accumulate_t<T> scale) {
+  const Draw draw = given.now();
   using A = accumulate_t<T>;
   constexpr int kEach = kItemsOf<T> < 4 ? 4 : kItemsOf<T>;  // elements of a thread: whole blocks of words
   const int64_t first = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * kEach;

@@ -20,6 +20,7 @@ struct Locate {
     const int64_t v = index[at[1]];
     if (v < least || v >= size) {
       atomicMax(found, (unsigned long long)(places.count - at[0]));
+      if (offsets) offsets[at[0]] = 0;  // in a recorded step others will read there before anybody is told
       return;
     }
     if (!offsets) return;
@@ -86,14 +87,12 @@ void locate(const Array& offsets, const Array& index, int64_t size, int64_t stri
   plan.set(over.rank, over.shape, views, 2);
   *bad = -1;
   if (plan.count == 0) return;
-  Scratch found(sizeof(int64_t));
-  check("index", cudaMemsetAsync(found.as<void>(), 0, sizeof(int64_t), stream()));
+  Found<1> found("index", plan.count);
   launch_each("index", plan.count, {&index},
-              Locate{offsets.as<int64_t>(), index.as<int64_t>(), found.as<unsigned long long>(),
-                     range == IndexRange::both_ways ? -size : 0, size, stride, begins, Places<2>(plan)});
-  int64_t here = 0;
-  to_host(&here, found.as<void>(), sizeof here);
-  if (here) *bad = plan.count - here;
+              Locate{offsets.as<int64_t>(), index.as<int64_t>(), found.counter(0), range == IndexRange::both_ways ? -size : 0, size,
+                     stride, begins, Places<2>(plan)});
+  int64_t here[1];
+  if (found.read(here) && here[0]) *bad = plan.count - here[0];
 }
 
 void put_blocks(const Array& y, const Array& offsets, const Array& values, bool accumulate) {

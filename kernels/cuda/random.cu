@@ -17,7 +17,8 @@ template <class T> __device__ __forceinline__ float unit(uint32_t word) {
 }
 
 /// A thread takes one block of four words: f(words, place of its first element, how many) writes kPer elements or what is left.
-template <int kPer, class F> __global__ void __launch_bounds__(kThreads) draw_blocks(int64_t n, Draw draw, F f) {
+template <int kPer, class F> __global__ void __launch_bounds__(kThreads) draw_blocks(int64_t n, Draw given, F f) {
+  const Draw draw = given.now();
   int64_t blocks = (n + kPer - 1) / kPer, step = int64_t(gridDim.x) * kThreads;
   for (int64_t b = int64_t(blockIdx.x) * kThreads + threadIdx.x; b < blocks; b += step) {
     Philox words = Philox::at(draw.seed, draw.offset + uint64_t(b));

@@ -3,6 +3,7 @@
 #include "kernels/accelerator.h"
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/recording.h"
 
 namespace gradus::cuda {
 
@@ -21,5 +22,28 @@ class Scratch {
 
 /// Waits for the kernels launched before, and brings what they have written to the host.
 inline void to_host(void* to, const void* from, size_t bytes) { accelerator().copy(to, -1, from, selected_device(), bytes, true); }
+
+/// Counters that kernels raise from 0 and the host reads, the first of which says at `count` - what place an index was outside. In a recorded
+/// step nobody reads them: the first one is a fault of the recording, the others are lost.
+template <int n> class Found {
+ public:
+  Found(const char* op, int64_t count) : scratch_(n * sizeof(int64_t)) {
+    check(op, cudaMemsetAsync(scratch_.as<void>(), 0, n * sizeof(int64_t), stream()));
+    if (Recording* r = Recording::current()) fault_ = r->fault(count);
+  }
+  unsigned long long* counter(int i) const {
+    return i == 0 && fault_ ? reinterpret_cast<unsigned long long*>(fault_) : scratch_.as<unsigned long long>() + i;
+  }
+  /// Waits for them. False, at once, in a recorded step.
+  bool read(int64_t (&here)[n]) const {
+    if (fault_) return false;
+    to_host(here, scratch_.as<void>(), sizeof here);
+    return true;
+  }
+
+ private:
+  Scratch scratch_;
+  uint64_t* fault_ = nullptr;
+};
 
 }  // namespace gradus::cuda

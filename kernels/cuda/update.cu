@@ -15,6 +15,7 @@ struct Step {
   void* state[kMaxStates];
   int64_t count;
   double rates[kMaxRates];
+  const double* rates_there;
 };
 struct Steps {
   int count = 0;
@@ -34,7 +35,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(kThreads) step_
   const T* g = static_cast<const T*>(s.gradient);
   N rate[Rule::kRates];
 #pragma unroll
-  for (int k = 0; k < Rule::kRates; ++k) rate[k].v = Acc(s.rates[k]);
+  for (int k = 0; k < Rule::kRates; ++k) rate[k].v = Acc(s.rates_there ? s.rates_there[k] : s.rates[k]);
   const int64_t begin = int64_t(blockIdx.x - all.first[which]) * kBlockItems;
   const int64_t end = begin + kBlockItems < s.count ? begin + kBlockItems : s.count;
   for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
@@ -81,6 +82,7 @@ void update(const Update* list, int64_t count) {
       s.parameter = u.parameter, s.gradient = u.gradient, s.count = u.count;
       for (int k = 0; k < kMaxStates; ++k) s.state[k] = u.state[k];
       for (int k = 0; k < kMaxRates; ++k) s.rates[k] = u.rates[k];
+      s.rates_there = u.rates_there;
       all.first[all.count + 1] = all.first[all.count] + uint32_t(blocks);
       ++all.count;
     }

@@ -7,6 +7,7 @@
 
 #include "gradus/ops/elementwise.h"
 #include "src/autograd/engine.h"
+#include "src/core/recording.h"
 
 namespace gradus {
 namespace {
@@ -130,6 +131,8 @@ void check_in_place(const char* name, const AnyTensor& x) {
 void written_in_place(AnyTensor& x, bool recorded) {
   Storage& s = *x.impl()->storage;
   s.version.fetch_add(1, std::memory_order_relaxed);
+  if (StepRecording* r = StepRecording::current()) [[unlikely]]
+    r->written(s);
   if (is_grad_enabled() && (recorded || x.requires_grad()) && s.refs.load(std::memory_order_relaxed) > 1)
     x.impl()->writes_seen = s.graph_writes.fetch_add(1, std::memory_order_relaxed) + 1;
 }

@@ -12,6 +12,7 @@
 #include "kernels/accelerator.h"
 #include "kernels/table.h"
 #include "src/core/message.h"
+#include "src/core/recording.h"
 
 namespace gradus {
 namespace {
@@ -124,6 +125,7 @@ Ref<Storage> on_accelerator(size_t bytes, Device device) {
   auto* s = new (pool::allocate(sizeof(Storage))) Storage;
   s->device = device, s->bytes = memory.bytes, s->data = memory.data, s->context = memory.block;
   s->release = [](Storage* s) {
+    forget_storage(*s);
     accelerator(s->device).free(s->device.index, s->context);
     pool::free(s, sizeof(Storage));
   };

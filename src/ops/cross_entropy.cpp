@@ -72,7 +72,7 @@ AnyTensor rows_gradient(const AnyTensor& g, const AnyTensor& x, const Classes& c
 
 struct Rows {
   AnyTensor losses;  // (rows), in the type that x is accumulated in
-  int64_t counted;   // rows that are not ignored
+  int64_t counted;   // rows that are not ignored; -1: only the device can count them
 };
 Rows class_rows(const AnyTensor& x, const Classes& c) {
   const int64_t rows = x.shape()[0];
@@ -111,7 +111,8 @@ AnyTensor with_classes(const AnyTensor& x, const AnyTensor& target, const CrossE
       AnyTensor counted = where(ignored, 0, to(index_select(c.weight, 0, where(ignored, 0, c.target)), total.dtype()));
       return to(div(total, sum(counted)), type);
     }
-    total = div_scalar(total, double(rows.counted));
+    total = rows.counted < 0 ? div(total, to(sum(to(ne(c.target, c.ignore_index), DType::int64)), total.dtype()))
+                             : div_scalar(total, double(rows.counted));
   }
   return to(total, type);
 }
@@ -157,12 +158,10 @@ AnyTensor nll_loss(const AnyTensor& x, const AnyTensor& target, const NllLossOpt
   check_weight("nll_loss", x, o.weight);
   AnyTensor rows = as_rows(x), classes = dense(target).reshape({-1}), ignored = eq(classes, o.ignore_index),
             safe = where(ignored, 0, classes);
-  {
-    AnyTensor here = safe.to(kCPU);
-    const auto* p = static_cast<const int64_t*>(here.raw_data());
-    for (int64_t i = 0; i < here.numel(); ++i)
-      if (p[i] < 0 || p[i] >= rows.shape()[1]) fail_class("nll_loss", classes, i, rows.shape()[1]);
-  }
+  int64_t bad = -1;
+  if (safe.numel() > 0)
+    kernel("nll_loss", &KernelTable::locate, safe)(Array{}, array(safe), rows.shape()[1], 0, IndexRange::forward, true, &bad);
+  if (bad >= 0) fail_class("nll_loss", classes, bad, rows.shape()[1]);
   AnyTensor w = o.weight.defined() ? index_select(o.weight, 0, safe) : ones(safe.shape(), x.dtype(), x.device());
   w = where(ignored, 0, w);
   AnyTensor losses = neg(squeeze(gather(rows, 1, unsqueeze(safe, 1)), 1) * w);

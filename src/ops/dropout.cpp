@@ -49,10 +49,7 @@ AnyTensor alpha(const AnyTensor& x, const AnyTensor& keep, double p) {
 
 }  // namespace
 
-Draw take_words(Generator& g, int64_t n) {
-  GeneratorState at = g.take(uint64_t((n + 3) / 4));
-  return {at.seed, at.offset};
-}
+Draw take_words(Generator& g, int64_t n) { return draw_blocks(g, uint64_t((n + 3) / 4)); }
 
 AnyTensor dropped(const AnyTensor& x, Draw draw, double p, const Shape& stride) {
   AnyTensor in = laid_out(x, stride), y = empty_strided(x.shape(), stride, x.dtype(), x.device());

@@ -4,6 +4,7 @@
 #include "gradus/core/any_tensor.h"
 #include "kernels/table.h"
 #include "src/core/message.h"
+#include "src/core/recording.h"
 
 namespace gradus {
 
@@ -19,6 +20,8 @@ inline Array array(const AnyTensor& x) {
 
 /// The kernel of x's device; an error that names op, device and dtype where the backend has none.
 template <class F> F* kernel(const char* op, F* KernelTable::*member, const AnyTensor& x) {
+  if (Recording::current()) [[unlikely]]
+    note_op(op, x.device());
   F* f = kernels(x.device()).*member;
   if (!f) fail<DeviceError>(op, ": no ", x.device(), " kernel for ", x.dtype(), "; move the tensors with to(Device(\"cpu\"))");
   return f;

@@ -12,8 +12,7 @@ namespace {
 
 /// The blocks of four words that n elements of x take: four elements a block, or two where each needs two words.
 Draw take(Generator& g, int64_t n, bool two_words) {
-  GeneratorState at = g.take(uint64_t(two_words ? (n + 1) / 2 : (n + 3) / 4));
-  return {at.seed, at.offset};
+  return draw_blocks(g, uint64_t(two_words ? (n + 1) / 2 : (n + 3) / 4));
 }
 
 /// Lets fill(row-major tensor, draw) write x, whatever the layout of x is.

@@ -19,6 +19,7 @@ AnyTensor empty_pinned(const Shape& shape, const Shape& stride, DType dtype, Dev
 /// y = x, alike and without gaps, on devices of which one is no CPU.
 void copy_bytes(const AnyTensor& y, const AnyTensor& x, bool wait) {
   Device to = y.device(), from = x.device(), at = to.type == DeviceType::cpu ? from : to;
+  if (Recording* r = Recording::current()) r->op = "to";
   Accelerator& a = accelerator(at);
   a.copy(y.raw_data(), number_of(to), x.raw_data(), number_of(from), size_t(x.numel()) * item_size(x.dtype()), wait);
   if (wait) return;

@@ -10,6 +10,7 @@ namespace gradus {
 
 struct Updates::List {
   std::vector<Update> steps;
+  bool only_rates = false;
   std::vector<AnyTensor> held;  // keeps what the steps point to
   std::vector<AnyTensor> parameters;
 };
@@ -48,11 +49,14 @@ void set_gradient(const char* name, Update& u, const AnyTensor& p, const Gradien
 }
 
 Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const Gradient& g, std::initializer_list<AnyTensor> states,
-               const double* rates, size_t rate_count, std::vector<AnyTensor>& held) {
+               const double* rates, size_t rate_count, bool only_rates, std::vector<AnyTensor>& held) {
+  Update u;
+  u.rule = rule;
+  for (size_t i = 0; i < rate_count; ++i) u.rates[i] = rates[i];
+  if (only_rates) return u;
   check_float(name, p);
   if (!p.impl()->dense) fail<ShapeError>(name, ": a parameter of shape ", p.shape(), " with gaps in memory; make it contiguous()");
-  Update u;
-  u.rule = rule, u.dtype = p.dtype(), u.count = p.numel(), u.parameter = p.raw_data();
+  u.dtype = p.dtype(), u.count = p.numel(), u.parameter = p.raw_data();
   set_gradient(name, u, p, g, held);
   int k = 0;
   for (const AnyTensor& s : states) {
@@ -63,7 +67,6 @@ Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const Grad
     u.state[k++] = s.raw_data();
     held.push_back(s);
   }
-  for (size_t i = 0; i < rate_count; ++i) u.rates[i] = rates[i];
   return u;
 }
 
@@ -78,7 +81,7 @@ Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const Grad
     NoGrad no_grad;                                                                                                              \
     double values[kRates];                                                                                                       \
     __builtin_memcpy(values, &rates, sizeof rates);                                                                              \
-    list_->steps.push_back(step_of(#name, UpdateRule::name, p, g, states, values, kRates, list_->held));                         \
+    list_->steps.push_back(step_of(#name, UpdateRule::name, p, g, states, values, kRates, list_->only_rates, list_->held));      \
     list_->parameters.push_back(p);                                                                                              \
   }
 #define GRADUS_UPDATE_STATELESS(name, ...) GRADUS_ADD(name, 0u)
@@ -91,7 +94,14 @@ Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const Grad
   GRADUS_ADD(name, sizeof(name##_states))
 #include "gradus/ops/updates.def"
 
+size_t Updates::size() const { return list_->steps.size(); }
+
 void Updates::run() {
+  refuse_to_record("update", "has rates that would stay as they are in every replay (derive from optim::Optimizer)");
+  take_steps();
+}
+
+void Updates::take_steps() {
   List& list = *list_;
   // One call per device; nearly always there is one.
   for (size_t begin = 0; begin < list.steps.size();) {
@@ -103,6 +113,21 @@ void Updates::run() {
   NoGrad no_grad;
   for (AnyTensor& p : list.parameters) written_in_place(p);
   list.steps.clear(), list.held.clear(), list.parameters.clear();
+}
+
+std::vector<size_t> Updates::record(StepRecording& recording) {
+  std::vector<size_t> places;
+  for (Update& u : list_->steps) u.rates_there = recording.rates(u.rates, kMaxRates, places.emplace_back());
+  take_steps();
+  return places;
+}
+
+void Updates::begin_renewal() { list_->only_rates = true; }
+void Updates::renew(StepRecording& recording, const std::vector<size_t>& places) {
+  List& list = *list_;
+  for (size_t i = 0; i < list.steps.size() && i < places.size(); ++i) recording.set(places[i], list.steps[i].rates, kMaxRates);
+  list.steps.clear(), list.parameters.clear();
+  list.only_rates = false;
 }
 
 AnyTensor state_like(const AnyTensor& parameter, double value) {

@@ -5,6 +5,7 @@
 
 #include "gradus/autograd/mode.h"
 #include "gradus/ops/create.h"
+#include "src/core/recording.h"
 
 namespace gradus::optim {
 
@@ -47,12 +48,14 @@ void Optimizer::prepare(size_t group, Slot& slot) {
   for (size_t k = 0; k < count; ++k) {
     AnyTensor& s = slot.state[k];
     if (!s.defined()) {
+      refuse_to_record(name_, "makes its states, which every replay would make anew (each parameter needs a gradient in the step before)");
       s = new_state(group, k, p, initial(group, k));
       continue;
     }
     DType wanted = is_half(p.dtype()) ? DType::float32 : p.dtype();
     bool fits = s.dtype() == wanted && s.device() == p.device() && (s.stride() == p.stride() || !(s.shape() == p.shape()));
     if (fits) continue;
+    refuse_to_record(name_, "makes its states anew for a parameter that has changed");
     AnyTensor fresh = new_state(group, k, p);
     fresh.copy_(s.to(p.device()));
     s = fresh;
@@ -61,21 +64,49 @@ void Optimizer::prepare(size_t group, Slot& slot) {
 
 void Optimizer::step() {
   NoGrad no_grad;
+  StepRecording* recording = StepRecording::current();
+  std::vector<Counted> counted;  // before a recorded step
   try {
     begin_step();
     for (size_t g = 0; g < slots_.size(); ++g)
-      for (Slot& slot : slots_[g]) {
+      for (size_t i = 0; i < slots_[g].size(); ++i) {
+        Slot& slot = slots_[g][i];
         Gradient gradient = Gradient::of(slot.parameter);
         if (!gradient.defined()) continue;
+        if (recording) counted.push_back({g, i, slot.steps, slot.number});
         prepare(g, slot);
         if (slot.steps++ == 0) slot.number = initial_number();
         update(g, slot, gradient);
+        if (recording && updates_.size() != counted.size())
+          refuse_to_record(name_, "works out its steps with several ops, whose numbers would stay as they are in every replay");
       }
   } catch (...) {
     updates_ = Updates();
+    for (const Counted& c : counted) put_back(c);
     throw;
   }
-  updates_.run();
+  if (!recording) return updates_.run();
+  std::vector<size_t> places = updates_.record(*recording);
+  recording->on_replay(
+      [this, counted, places](StepRecording& replayed) {
+        updates_.begin_renewal();
+        begin_step();
+        for (const Counted& c : counted) {
+          Slot& slot = slots_[c.group][c.index];
+          ++slot.steps;
+          update(c.group, slot, {});
+        }
+        updates_.renew(replayed, places);
+      },
+      [this, counted] {
+        for (const Counted& c : counted) put_back(c);
+      });
+}
+
+/// As the slot was.
+void Optimizer::put_back(const Counted& c) {
+  Slot& slot = slots_[c.group][c.index];
+  slot.steps = c.steps, slot.number = c.number;
 }
 
 double Optimizer::lr(size_t group) const {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/core/recording.h"
+
 namespace gradus::optim {
 namespace {
 
@@ -21,6 +23,7 @@ Scheduler::Scheduler(Optimizer& optimizer, Schedule schedule) : optimizer_(optim
   if (schedule_) Scheduler::apply();
 }
 void Scheduler::set_steps(int64_t steps) {
+  refuse_to_record("Scheduler::step", "sets rates, which replays would not do");
   if (steps < 0) refuse("set_steps", std::to_string(steps) + " steps");
   steps_ = steps;
   apply();

@@ -24,6 +24,8 @@ class Generator {
   void set_state(const GeneratorState& state);
   /// Takes `blocks` blocks of four words from the stream and returns where they begin.
   GeneratorState take(uint64_t blocks);
+  /// Both draw from one stream.
+  bool is_same(const Generator& o) const { return shared_ == o.shared_; }
 
   // Single numbers, for augmentations and shuffling; each takes one block.
   uint64_t bits();

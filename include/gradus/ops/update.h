@@ -3,10 +3,13 @@
 #pragma once
 #include <initializer_list>
 #include <memory>
+#include <vector>
 
 #include "gradus/autograd/gradient.h"
 
 namespace gradus {
+
+class StepRecording;
 
 /// The rates of each rule, under the names that its row in updates.def gives them.
 namespace update {
@@ -40,8 +43,18 @@ class Updates {
   /// Takes the steps, writes the parameters (their versions move on) and states, and forgets the list.
   void run();
 
+  size_t size() const;
+
+  // Steps that a captured step takes (gradus/core/capture.h) read their rates on the device, and each replay may give others.
+  /// run(), while it is recorded. Says where the rates of each step went.
+  std::vector<size_t> record(StepRecording& recording);
+  /// From here on add() looks at rates only, until renew() has put them where those of the same steps went.
+  void begin_renewal();
+  void renew(StepRecording& recording, const std::vector<size_t>& places);
+
  private:
   struct List;
+  void take_steps();
   std::unique_ptr<List> list_;
 };
 

@@ -71,7 +71,13 @@ class Optimizer {
   Updates updates_;
 
  private:
+  struct Counted {  // where a slot stood
+    size_t group, index;
+    int64_t steps;
+    double number;
+  };
   void prepare(size_t group, Slot& slot);
+  void put_back(const Counted& before);
   AnyTensor new_state(size_t group, size_t state, const AnyTensor& parameter, double value = 0) const;
   const char* name_;
   std::vector<std::vector<AnyTensor>> groups_;

@@ -1,0 +1,175 @@
+#include "src/core/recording.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "gradus/autograd/mode.h"
+#include "gradus/ops/create.h"
+#include "gradus/ops/transfer.h"
+#include "kernels/accelerator.h"
+#include "kernels/table.h"
+#include "src/core/message.h"
+
+namespace gradus {
+namespace {
+
+constexpr size_t kWords = 2048;  // that are put on the device at once
+constexpr size_t kFaults = 256;
+
+struct Aside : NoGrad {  // what outlives the step is made outside of its modes
+  bool before = detail::mode.inference;
+  Aside() { detail::mode.inference = false; }
+  ~Aside() { detail::mode.inference = before; }
+};
+
+}  // namespace
+
+StepRecording::StepRecording(Device device) : device_(device) {
+  Aside aside;
+  fault_words_ = zeros({int64_t(kFaults)}, DType::int64, device);
+  faults_here_ = empty({0}, DType::int64);
+  Ref<Storage> pinned = Storage::make_pinned(kFaults * sizeof(uint64_t), device.type);
+  faults_here_.impl()->data = pinned->data, faults_here_.impl()->storage = std::move(pinned);
+  std::memset(faults_here_.raw_data(), 0, kFaults * sizeof(uint64_t));
+}
+
+StepRecording::~StepRecording() {
+  if (recording_) abandon();
+  if (recorded_) accelerator(device_).free_recording(device_.index, recorded_);
+}
+
+void StepRecording::begin() {
+  if (Recording::current()) throw Error("capture: a step is recorded within another");
+  accelerator(device_).begin_recording(device_.index);
+  current_ = this, recording_ = true, op = "capture";
+}
+
+void StepRecording::end() {
+  current_ = nullptr;
+  try {
+    if (!faults_.empty())  // the last thing that a replay does
+      accelerator(device_).copy(faults_here_.raw_data(), -1, fault_words_.raw_data(), device_.index,
+                                faults_.size() * sizeof(uint64_t), false);
+    recorded_ = accelerator(device_).end_recording(device_.index);
+  } catch (...) {
+    abandon();
+    throw;
+  }
+  recording_ = false;
+  for (Storage* s : written_now_) written_.push_back(Ref<Storage>::share(s));
+  written_now_.clear();
+  put_back();
+}
+
+void StepRecording::abandon() noexcept {
+  current_ = nullptr, recording_ = false;
+  accelerator(device_).abandon_recording(device_.index);
+  put_back();
+}
+
+void StepRecording::put_back() noexcept {
+  for (Stream& s : streams_) {
+    s.blocks = s.generator.state().offset - s.begin.offset;
+    s.generator.set_state(s.begin);
+  }
+  for (auto it = put_back_.rbegin(); it != put_back_.rend(); ++it) (*it)();
+  put_back_.clear();
+}
+
+void StepRecording::replay() {
+  look_for_faults();
+  for (auto& f : before_replay_) f(*this);
+  for (Stream& s : streams_) {
+    GeneratorState at = s.generator.take(s.blocks);
+    values_[s.index] = at.seed, values_[s.index + 1] = at.offset;
+  }
+  Accelerator& a = accelerator(device_);
+  for (size_t i = 0; i < words_.size(); ++i) {
+    const size_t count = std::min(kWords, values_.size() - i * kWords);
+    a.put(device_.index, words_[i].raw_data(), &values_[i * kWords], count * sizeof(uint64_t));
+  }
+  a.replay(device_.index, recorded_);
+  for (const Ref<Storage>& s : written_) s->version.fetch_add(1, std::memory_order_relaxed);
+}
+
+void StepRecording::look_for_faults() {
+  auto* found = static_cast<volatile uint64_t*>(faults_here_.raw_data());
+  for (size_t i = 0; i < faults_.size(); ++i) {
+    if (found[i] == 0) continue;
+    const int64_t place = faults_[i].count - int64_t(found[i]);
+    Aside aside;
+    fault_words_.fill_(0);
+    accelerator(device_).synchronize(device_.index);  // replays on their way write there too
+    std::memset(faults_here_.raw_data(), 0, kFaults * sizeof(uint64_t));
+    fail<IndexError>(faults_[i].op, ": in an earlier replay of a captured step, the index at place ", place,
+                     " was outside its range; call the step itself to learn more");
+  }
+}
+
+size_t StepRecording::reserve(size_t count) {
+  size_t index = values_.size();
+  if (index % kWords + count > kWords) index += kWords - index % kWords;  // together in one piece
+  values_.resize(index + count);
+  if (index / kWords == words_.size()) words_.push_back(empty({int64_t(kWords)}, DType::int64, device_));
+  return index;
+}
+uint64_t* StepRecording::on_device(size_t index) const {
+  return static_cast<uint64_t*>(words_[index / kWords].raw_data()) + index % kWords;
+}
+
+Draw StepRecording::draw(Generator& g, uint64_t blocks) {
+  GeneratorState at = g.take(blocks);
+  auto known = std::find_if(streams_.begin(), streams_.end(), [&](const Stream& s) { return s.generator.is_same(g); });
+  if (known == streams_.end()) known = streams_.insert(known, {g, at, reserve(2)});
+  // The device adds where the replay's stretch begins.
+  return {0, at.offset - known->begin.offset, on_device(known->index)};
+}
+
+const double* StepRecording::rates(const double* values, size_t count, size_t& index) {
+  index = reserve(count);
+  set(index, values, count);
+  return reinterpret_cast<const double*>(on_device(index));
+}
+void StepRecording::set(size_t index, const double* values, size_t count) {
+  std::memcpy(&values_[index], values, count * sizeof(double));
+}
+
+void StepRecording::on_replay(std::function<void(StepRecording&)> before_replay, std::function<void()> put_back) {
+  before_replay_.push_back(std::move(before_replay)), put_back_.push_back(std::move(put_back));
+}
+
+void StepRecording::written(Storage& storage) { written_now_.insert(&storage); }
+void StepRecording::gone(Storage& storage) noexcept { written_now_.erase(&storage); }
+
+uint64_t* StepRecording::fault(int64_t count) {
+  if (faults_.size() == kFaults) refuse("checks more indices than a recording holds");
+  faults_.push_back({op, count});
+  return static_cast<uint64_t*>(fault_words_.raw_data()) + (faults_.size() - 1);
+}
+
+void StepRecording::refuse(const char* why) const {
+  fail<Error>(op, ": ", why, ", which a step that is captured for ", device_,
+              " cannot do; take it out of the step, or call the step without capture()");
+}
+
+Draw draw_blocks(Generator& g, uint64_t blocks) {
+  if (StepRecording* r = StepRecording::current()) return r->draw(g, blocks);
+  GeneratorState at = g.take(blocks);
+  return {at.seed, at.offset};
+}
+
+void note_op(const char* op, Device device) {
+  StepRecording& r = *StepRecording::current();
+  r.op = op;
+  if (device != r.device()) fail<Error>(op, ": runs on ", device, ", and what a captured step does there is not recorded; do it before the step, or on ", r.device());
+}
+
+void forget_storage(Storage& storage) noexcept {
+  if (StepRecording* r = StepRecording::current()) r->gone(storage);
+}
+
+void refuse_to_record(const char* op, const char* why) {
+  if (StepRecording* r = StepRecording::current()) r->op = op, r->refuse(why);
+}
+
+}  // namespace gradus
