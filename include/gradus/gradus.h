@@ -1,6 +1,7 @@
 // Everything.
 #pragma once
 #include "gradus/autograd/autograd.h"
+#include "gradus/core/capture.h"
 #include "gradus/core/compare.h"
 #include "gradus/core/dlpack.h"
 #include "gradus/core/index.h"

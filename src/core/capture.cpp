@@ -5,8 +5,8 @@
 #include "gradus/ops/view.h"
 #include "kernels/accelerator.h"
 #include "kernels/table.h"
-#include "src/core/message.h"
 #include "src/core/recording.h"
+#include "src/ops/op.h"
 
 namespace gradus::detail {
 
@@ -85,7 +85,8 @@ CapturedStep::Tensors CapturedStep::run(const Tensors& given, const Body& body) 
   for (size_t i = 0; i < given.size(); ++i) {
     NoGrad no_grad;
     AnyTensor x = given[i].detach();
-    s.inputs[i].copy_(is_pinned(x) ? to_async(x, s.device) : x);  // from other memory of the host, the program waits
+    // From memory of the host that is not pinned, the program waits.
+    s.inputs[i].copy_(x.device() == s.device ? x : is_pinned(x) ? to_async(x, s.device) : to(x, s.device));
   }
   if (!s.recording) s.record(body);
   s.recording->replay();

@@ -34,10 +34,13 @@ namespace {
 
 }  // namespace
 
-void check_indices(const char* op, const AnyTensor& index, int axis, int64_t size, IndexRange range) {
+void check_indices(const char* op, AnyTensor& index, int axis, int64_t size, IndexRange range) {
   int64_t bad = -1;
   if (index.numel() > 0) kernel(op, &KernelTable::locate, index)(Array{}, array(index), size, 0, range, true, &bad);
   if (bad >= 0) fail_index(op, index, bad, axis, size);
+  if (!StepRecording::current()) return;
+  if (size == 0 && index.numel() > 0) refuse_to_record(op, "reads from an axis of size 0");
+  index = clamp(index, range == IndexRange::both_ways ? -size : 0, size - 1);
 }
 
 Picks Picks::of(const char* op, const AnyTensor& x, const std::vector<AnyTensor>& indices) {

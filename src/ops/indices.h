@@ -8,8 +8,9 @@ namespace gradus {
 
 /// An index tensor as kernels take it: int64. Throws DTypeError for what is no integer.
 AnyTensor as_index(const char* op, const AnyTensor& index, const AnyTensor& x);
-/// Throws IndexError with the first index outside the axis and its place.
-void check_indices(const char* op, const AnyTensor& index, int axis, int64_t size, IndexRange range = IndexRange::forward);
+/// Throws IndexError with the first index outside the axis and its place. In a captured step nobody knows yet: there a replay will say so,
+/// and until then the index is cut to what is inside.
+void check_indices(const char* op, AnyTensor& index, int axis, int64_t size, IndexRange range = IndexRange::forward);
 /// The element with that place in row-major order.
 int64_t element_at(const AnyTensor& index, int64_t place);
 

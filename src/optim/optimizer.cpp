@@ -94,7 +94,7 @@ void Optimizer::step() {
         for (const Counted& c : counted) {
           Slot& slot = slots_[c.group][c.index];
           ++slot.steps;
-          update(c.group, slot, {});
+          update(c.group, slot, AnyTensor());
         }
         updates_.renew(replayed, places);
       },

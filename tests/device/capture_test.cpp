@@ -1,0 +1,278 @@
+// Steps that are recorded and replayed give what the same steps give when they are run, to the bit.
+#include "gradus/core/capture.h"
+
+#include <cmath>
+
+#include "tests/check.h"
+#include "tests/device/recording_backend.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+constexpr int64_t kClasses = 5, kWords = 20;
+
+struct Net : nn::Module {
+  nn::Embedding table{kWords, 8};
+  nn::Linear hidden{24, 16}, out{16, kClasses};
+  nn::BatchNorm1d norm{16};
+  nn::Dropout drop{0.3};
+  GRADUS_MEMBERS(table, hidden, out, norm, drop)
+  template <class T = float> Tensor<T> forward(const Tensor<int64_t>& index) {
+    return out(drop(relu(norm(hidden(flatten(table.forward<T>(index), 1))))));
+  }
+};
+
+struct Batch {
+  Tensor<int64_t> index, target;
+};
+Batch batch(uint64_t seed, int64_t rows = 8) {
+  Generator g(seed);
+  Batch b{randint<int64_t>(0, kWords, {rows, 3}, g), randint<int64_t>(0, kClasses, {rows}, g)};
+  b.target[0] = -100;  // a row that does not count, so that the device has to count
+  return b;
+}
+
+/// A network and its optimizer, always the same at first, and one step with them.
+template <class Optimizer> struct Training {
+  Device device;
+  Net net;
+  std::unique_ptr<Optimizer> optimizer;
+  template <class Options> Training(Device device, const Options& options) : device(device) {
+    manual_seed(3);
+    net = Net();
+    net.to(device);
+    using Group = typename Optimizer::Group;
+    std::vector<AnyTensor> rest = net.hidden.parameters();
+    for (const AnyTensor& p : net.out.parameters()) rest.push_back(p);
+    for (const AnyTensor& p : net.norm.parameters()) rest.push_back(p);
+    optimizer = std::make_unique<Optimizer>(std::vector<Group>{{net.table.parameters(), options}, {rest, options}});
+    manual_seed(4);
+  }
+  Tensor<float> step(const Tensor<int64_t>& index, const Tensor<int64_t>& target) {
+    Tensor<float> loss = cross_entropy(net(index), target);
+    optimizer->zero_grad();
+    loss.backward();
+    optimizer->step();
+    return loss;
+  }
+};
+
+/// What training leaves: losses, parameters, buffers, the optimizer's state, where the random numbers stand.
+struct Outcome {
+  std::vector<std::vector<double>> numbers;
+  bool operator==(const Outcome&) const = default;
+  void add(const AnyTensor& x) {
+    AnyTensor here = to(x.detach().to(kCPU), DType::float64).contiguous();
+    const auto* p = static_cast<const double*>(here.raw_data());
+    numbers.emplace_back(p, p + here.numel());
+  }
+};
+template <class T> Outcome outcome(T& training) {
+  Outcome o;
+  for (const NamedTensor& t : training.net.state()) o.add(t.tensor);
+  for (const NamedTensor& t : training.optimizer->state()) o.add(t.tensor);
+  o.numbers.push_back({double(default_generator().state().offset)});
+  return o;
+}
+
+/// Six steps whose rates move on between them, of one group by itself.
+template <class T, class Step> Outcome train(T& training, Step&& step) {
+  Outcome o;
+  for (int i = 0; i < 6; ++i) {
+    Batch b = batch(uint64_t(i));
+    o.add(step(b));
+    if (i >= 2) training.optimizer->set_lr(0.02 / (i + 1), 0);
+    if (i == 4) training.optimizer->set_lr(0.5 * training.optimizer->lr(1), 1);
+    empty({1000}, DType::float32, training.device).fill_(NAN);  // memory in use between steps is not the recording's
+  }
+  Outcome end = outcome(training);
+  o.numbers.insert(o.numbers.end(), end.numbers.begin(), end.numbers.end());
+  return o;
+}
+
+template <class Optimizer, class Options> void expect_replays_are_steps(const Options& options) {
+  const Device device = recording_kind();
+  Outcome run, replayed;
+  {
+    Training<Optimizer> t(device, options);
+    run = train(t, [&](const Batch& b) { return t.step(b.index.to(device), b.target.to(device)); });
+  }
+  const int before = recording_device().replays;
+  {
+    Training<Optimizer> t(device, options);
+    auto step = capture([&](const Tensor<int64_t>& i, const Tensor<int64_t>& y) { return t.step(i, y); }, device);
+    replayed = train(t, [&](const Batch& b) { return step(b.index, b.target); });
+    EXPECT_TRUE(step.is_recorded());
+  }
+  EXPECT_EQ(recording_device().replays - before, 5);
+  EXPECT_EQ(run.numbers.size(), replayed.numbers.size());
+  for (size_t i = 0; i < run.numbers.size(); ++i) EXPECT_EQ(run.numbers[i], replayed.numbers[i]) << "number " << i;
+  for (double v : run.numbers[5]) EXPECT_TRUE(std::isfinite(v));
+}
+
+}  // namespace
+
+TEST(Capture, ReplaysAreSteps) {
+  expect_replays_are_steps<optim::SGD>(optim::SGDOptions{.lr = 0.1});
+  expect_replays_are_steps<optim::SGD>(optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01});
+  expect_replays_are_steps<optim::Adam>(optim::AdamOptions{.lr = 0.01, .amsgrad = true});
+  expect_replays_are_steps<optim::AdamW>(optim::AdamWOptions{.lr = 0.01});
+  expect_replays_are_steps<optim::NAdam>(optim::NAdamOptions{.lr = 0.01});
+  expect_replays_are_steps<optim::RAdam>(optim::RAdamOptions{.lr = 0.01});
+  expect_replays_are_steps<optim::Adagrad>(optim::AdagradOptions{.lr = 0.01, .lr_decay = 0.1});
+  expect_replays_are_steps<optim::ASGD>(optim::ASGDOptions{.lr = 0.01});
+}
+
+TEST(Capture, TheCpuRunsEachStep) {
+  int calls = 0;
+  auto twice = capture([&](const Tensor<float>& x) { return ++calls, x * 2.0f; }, kCPU);
+  for (float v : {1.0f, 2.0f, 3.0f}) EXPECT_EQ(twice(Tensor<float>({v})).item(), 2 * v);
+  EXPECT_EQ(calls, 3);
+  EXPECT_FALSE(twice.is_recorded());
+  EXPECT_EQ(twice(Tensor<float>({1, 2})).numel(), 2);  // and takes any shape
+}
+
+TEST(Capture, ResultsAreCopiesOutsideOfTheGraph) {
+  int calls = 0;
+  Tensor<float> w = Tensor<float>({3}).to(recording_kind());
+  w.requires_grad_();
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        ++calls;
+        return std::make_pair(x * w, argmax(x, 0));
+      },
+      recording_kind());
+  std::vector<std::pair<Tensor<float>, Tensor<int64_t>>> results;
+  for (float v : {1.0f, 2.0f, 3.0f, 4.0f}) results.push_back(step(Tensor<float>({v, 2.5f})));
+  EXPECT_EQ(calls, 2);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(results[size_t(i)].first.vector(), (std::vector<float>{3.0f * float(i + 1), 7.5f}));
+    EXPECT_EQ(results[size_t(i)].second.item(), i < 2 ? 1 : 0);
+    EXPECT_FALSE(results[size_t(i)].first.requires_grad());
+  }
+}
+
+TEST(Capture, InputsMustBeAsTheyWere) {
+  int calls = 0;
+  auto step = capture([&](const auto&... x) { calls += (x.defined() && ...); }, recording_kind());
+  step(AnyTensor(ones<float>({2, 3})));
+  EXPECT_NE(message_of<ShapeError>([&] { step(AnyTensor(ones<float>({1, 3}))); }).find("input 0 has shape [1, 3]"), std::string::npos);
+  EXPECT_NE(message_of<DTypeError>([&] { step(AnyTensor(ones<double>({2, 3}))); }).find("input 0 is float64"), std::string::npos);
+  message_of<ValueError>([&] { step(AnyTensor(ones<float>({2, 3})), AnyTensor(ones<float>({2, 3}))); });
+  message_of<ValueError>([&] { step(AnyTensor()); });
+  EXPECT_EQ(calls, 1);
+  step(AnyTensor(ones<float>({2, 3})));
+  EXPECT_EQ(calls, 2);
+  message_of<DeviceError>([] { capture([] {}, Device(DeviceType::other, 7)); });
+}
+
+TEST(Capture, WhatAReplayWritesIsKnownToBeWritten) {
+  // A cast of the weight is kept until the weight is written: it must not be taken for that of the new weight.
+  Training<optim::SGD> t(recording_kind(), optim::SGDOptions{.lr = 0.5});
+  auto step = capture([&](const Tensor<int64_t>& i, const Tensor<int64_t>& y) { t.step(i, y); }, recording_kind());
+  Batch b = batch(1);
+  Tensor<int64_t> index = b.index.to(recording_kind());
+  for (int i = 0; i < 4; ++i) {
+    step(b.index, b.target);
+    NoGrad no_grad;
+    t.net.eval();
+    AnyTensor kept = t.net.forward<bfloat16>(index);
+    Net copy = t.net;
+    copy.eval();
+    EXPECT_EQ(distance(to(kept, DType::float32), to(copy.forward<bfloat16>(index), DType::float32)), 0) << i;
+    t.net.train();
+  }
+}
+
+TEST(Capture, WhatCannotBeRecordedSaysSoAndNothingHasHappened) {
+  Training<optim::Adam> t(recording_kind(), optim::AdamOptions{.lr = 0.01});
+  optim::StepLR schedule(*t.optimizer, {.step_size = 1});
+  optim::GradScaler scaler;
+  Net other;
+  other.to(recording_kind());
+  optim::NAdamW several(other.parameters(), {});
+  Batch b = batch(1);
+  const int live = recording_device().live;
+  auto refused = [&](const char* op, auto after) {
+    bool armed = false;  // the first call is no recording, and does what the step does anyway
+    auto step = capture(
+        [&](const Tensor<int64_t>& i, const Tensor<int64_t>& y) {
+          Tensor<float> loss = t.step(i, y);
+          if (armed) after(loss, i, y);
+          return loss;
+        },
+        recording_kind());
+    step(b.index, b.target);
+    armed = true;
+    Outcome before = outcome(t);
+    std::string message = message_of<Error>([&] { step(b.index, b.target); });
+    EXPECT_EQ(message.find(op), 0u) << message;
+    EXPECT_NE(message.find("capture"), std::string::npos) << message;
+    EXPECT_TRUE(before == outcome(t)) << op;
+    EXPECT_FALSE(step.is_recorded());
+    armed = false;
+    step(b.index, b.target);  // a step that can be recorded still is
+    EXPECT_TRUE(step.is_recorded());
+    EXPECT_FALSE(before == outcome(t));
+  };
+  using X = const Tensor<float>&;
+  using I = const Tensor<int64_t>&;
+  refused("to: ", [](X loss, I, I) { loss.item(); });
+  refused("to: ", [one = ones<float>({1})](X loss, I, I) { one.to(loss.device()); });
+  refused("nonzero: ", [](X, I i, I) { nonzero(i); });
+  refused("Scheduler::step: ", [&](X, I, I) { schedule.step(); });
+  refused("NAdamW: ", [&](X, I i, I y) {
+    cross_entropy(other(i), y).backward();
+    several.step();
+  });
+  refused("full: ", [](X, I, I) { zeros<float>({3}); });
+  optim::SGD fresh(other.parameters(), {.momentum = 0.9});
+  refused("SGD: ", [&](X, I i, I y) {
+    other.zero_grad();
+    cross_entropy(other(i), y).backward();
+    fresh.step();
+  });
+  EXPECT_EQ(recording_device().live, live);
+}
+
+TEST(Capture, AnIndexOutsideIsReportedByALaterCall) {
+  for (bool target : {false, true}) {
+    Training<optim::SGD> t(recording_kind(), optim::SGDOptions{.lr = 0.1});
+    auto step = capture([&](const Tensor<int64_t>& i, const Tensor<int64_t>& y) { return t.step(i, y); }, recording_kind());
+    for (int i = 0; i < 3; ++i) step(batch(1).index, batch(1).target);
+    Batch bad = batch(1);
+    (target ? bad.target[5] : bad.index[2][1]) = 99;
+    step(bad.index, bad.target);
+    std::string message = message_of<IndexError>([&] { step(batch(1).index, batch(1).target); });
+    EXPECT_EQ(message.find(target ? "cross_entropy: " : "embedding: "), 0u) << message;
+    EXPECT_NE(message.find(target ? "place 5 " : "place 7 "), std::string::npos) << message;
+    step(batch(1).index, batch(1).target);  // said once
+    step(batch(1).index, batch(1).target);
+  }
+}
+
+TEST(Capture, MemoryIsTheRecordingsUntilItGoes) {
+  const Device device = recording_kind();
+  empty_cache(device);
+  const MemoryStats before = memory_stats(device);
+  {
+    Tensor<float> w = full<float>({1 << 20}, 2, device);
+    auto step = capture([&](const Tensor<float>& x) { return sum(square(x * w) + x); }, device);
+    Tensor<float> x = ones<float>({1 << 20}, device);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(step(x).item(), 5.0f * (1 << 20));
+      empty_cache(device);
+      std::vector<AnyTensor> filled;
+      for (int k = 0; k < 4; ++k) filled.push_back(full({1 << 20}, NAN, DType::float32, device));
+    }
+    empty_cache(device);
+    EXPECT_GE(memory_stats(device).cached, size_t(8) << 20);  // at least two results of 4 MiB on the way
+    auto moved = std::move(step);
+    EXPECT_EQ(moved(x).item(), 5.0f * (1 << 20));
+  }
+  empty_cache(device);
+  EXPECT_EQ(memory_stats(device).in_use, before.in_use);
+  EXPECT_EQ(memory_stats(device).cached, before.cached);
+}
