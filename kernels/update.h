@@ -24,8 +24,8 @@ struct Update {
   const void *gradient_column = nullptr, *gradient_row = nullptr;
   int64_t row_size = 0;
   void* state[kMaxStates] = {};
-  double rates[kMaxRates] = {};           // in the order of the row
-  const double* rates_there = nullptr;    // in a recorded step: on the device, and they count
+  double rates[kMaxRates] = {};         // in the order of the row
+  const double* rates_there = nullptr;  // where not null, they stand there, in the memory of the device
 };
 
 }  // namespace gradus

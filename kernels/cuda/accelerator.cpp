@@ -37,7 +37,7 @@ constexpr int kMostDevices = 64, kStreams = 32;
 // Where this thread's work goes. Other libraries may select another device behind our back: whoever does so gives it back, as is usual.
 thread_local int selected = -1;
 thread_local cudaStream_t current[kMostDevices] = {};  // null: the legacy default stream, which all threads share
-thread_local cudaStream_t before_recording = nullptr;   // where this thread's work went, while its step is recorded
+thread_local cudaStream_t before_recording = nullptr;  // where this thread's work went, while its step is recorded
 
 /// Selects a device for one call that needs it, and comes back.
 class On {

@@ -46,8 +46,8 @@ template <class T> struct Call {
 };
 
 /// `first` becomes rows - (the first target outside), `counted` how many rows count. Both begin as 0; integers may meet in any order.
-__global__ void __launch_bounds__(kThreads)
-    inspect(unsigned long long* first, unsigned long long* counted, const int64_t* target, int64_t rows, int64_t n, int64_t ignore) {
+__global__ void __launch_bounds__(kThreads) inspect(unsigned long long* first, unsigned long long* counted, const int64_t* target,
+                                                    int64_t rows, int64_t n, int64_t ignore) {
   const int64_t step = int64_t(gridDim.x) * kThreads;
   unsigned long long count = 0, bad = 0;
   for (int64_t r = int64_t(blockIdx.x) * kThreads + threadIdx.x; r < rows; r += step) {

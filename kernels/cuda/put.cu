@@ -1,16 +1,15 @@
-#include "kernels/cuda/put.h"
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/put.h"
 #include "kernels/cuda/runtime.h"
 
 namespace gradus::cuda {
 namespace {
 
-constexpr size_t kMost = 480;  // arguments have 4 KiB
+constexpr int kMost = 480;  // arguments have 4 KiB
 
 struct Words {
   uint64_t word[kMost];
@@ -26,10 +25,10 @@ void put_words(void* to, const void* from, size_t bytes) {
   auto* at = static_cast<uint64_t*>(to);
   auto* next = static_cast<const char*>(from);
   for (size_t left = bytes / sizeof(uint64_t); left > 0;) {
-    const size_t count = std::min(left, kMost);
+    const size_t count = std::min(left, size_t(kMost));
     Words words;
     std::memcpy(words.word, next, count * sizeof(uint64_t));
-    put<<<1, unsigned(kMost), 0, stream()>>>(at, int(count), words);
+    put<<<1, kMost, 0, stream()>>>(at, int(count), words);
     at += count, next += count * sizeof(uint64_t), left -= count;
   }
   check_launch("capture", {});

@@ -39,7 +39,8 @@ CapturedStep& CapturedStep::operator=(CapturedStep&&) noexcept = default;
 bool CapturedStep::is_recorded() const { return state_->recording != nullptr; }
 
 void CapturedStep::State::check(const Tensors& given) const {
-  if (given.size() != inputs.size()) fail<ValueError>("capture: ", given.size(), " inputs, the step was recorded with ", inputs.size());
+  if (given.size() != inputs.size())
+    fail<ValueError>("capture: ", given.size(), " inputs, the step was recorded with ", inputs.size());
   for (size_t i = 0; i < given.size(); ++i) {
     check_defined("capture", given[i]);
     if (given[i].dtype() != inputs[i].dtype())

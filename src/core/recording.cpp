@@ -161,7 +161,9 @@ Draw draw_blocks(Generator& g, uint64_t blocks) {
 void note_op(const char* op, Device device) {
   StepRecording& r = *StepRecording::current();
   r.op = op;
-  if (device != r.device()) fail<Error>(op, ": runs on ", device, ", and what a captured step does there is not recorded; do it before the step, or on ", r.device());
+  if (device != r.device())
+    fail<Error>(op, ": runs on ", device, ", and what a captured step does there is not recorded; do it before the step, or on ",
+                r.device());
 }
 
 void forget_storage(Storage& storage) noexcept {

@@ -94,10 +94,28 @@ Update step_of(const char* name, UpdateRule rule, const AnyTensor& p, const Grad
   GRADUS_ADD(name, sizeof(name##_states))
 #include "gradus/ops/updates.def"
 
+void Updates::scale(const AnyTensor& x, const AnyTensor& factor) {
+  check_dtype("scale", "the factor", factor, DType::float64);
+  if (factor.numel() != 1) fail<ShapeError>("scale: the factor has shape ", factor.shape(), ", not one element");
+  if (factor.device() != x.device()) fail<DeviceError>("scale: x is on ", x.device(), ", the factor on ", factor.device());
+  if (x.device() == kCPU) return add(x, x, {}, update::rescale{factor.item()});
+  if (!x.impl()->dense) {
+    AnyTensor y = x;
+    NoGrad no_grad;
+    mul_(y, to(factor, x.dtype()));
+    return;
+  }
+  add(x, x, {}, update::rescale{});
+  list_->steps.back().rates_there = static_cast<const double*>(factor.raw_data());
+  list_->held.push_back(factor);
+}
+
 size_t Updates::size() const { return list_->steps.size(); }
 
 void Updates::run() {
-  refuse_to_record("update", "has rates that would stay as they are in every replay (derive from optim::Optimizer)");
+  for (const Update& u : list_->steps)
+    if (!u.rates_there)
+      refuse_to_record("update", "has rates that would stay as they are in every replay (derive from optim::Optimizer)");
   take_steps();
 }
 

@@ -7,6 +7,7 @@
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/shape_ops.h"
+#include "gradus/ops/update.h"
 
 namespace gradus::optim {
 namespace {
@@ -16,33 +17,67 @@ std::vector<AnyTensor> gradients_of(const std::vector<AnyTensor>& parameters) {
     if (AnyTensor g = p.requires_grad() ? p.grad() : AnyTensor()) gradients.push_back(g.detach());
   return gradients;
 }
+
+double length_of(const std::vector<double>& parts, double p) {
+  double total = 0;
+  if (std::isinf(p)) {
+    for (double v : parts) total = v > total || std::isnan(v) ? v : total;
+    return total;
+  }
+  for (double v : parts) total += v;
+  return p == 2 ? std::sqrt(total) : std::pow(total, 1 / p);
+}
+
+void check_finite(bool wanted, double norm) {
+  if (wanted && !std::isfinite(norm)) throw ValueError("clip_grad_norm_: the norm of the gradients is " + std::to_string(norm));
+}
+
+/// The host works out the factor, and multiplies nothing that need not be.
+double clip_here(std::vector<AnyTensor>& gradients, double max_norm, const ClipOptions& o) {
+  std::vector<double> parts;
+  for (const AnyTensor& g : gradients) {
+    if (g.numel() == 0) continue;
+    AnyTensor x = is_half(g.dtype()) ? to(g, DType::float32) : g;
+    parts.push_back((std::isinf(o.norm_type) ? norm(x, o.norm_type)
+                     : o.norm_type == 2      ? sum(square(x))
+                                             : sum(pow(abs(x), o.norm_type)))
+                        .item());
+  }
+  const double total = length_of(parts, o.norm_type);
+  check_finite(o.error_if_nonfinite, total);
+  const double factor = max_norm / (total + 1e-6);
+  if (factor < 1 || std::isnan(factor))
+    for (AnyTensor& g : gradients) mul_scalar_(g, factor);
+  return total;
+}
+
+/// The devices work it out, and nobody waits for them. The norm is where the first gradient is.
+AnyTensor clip_there(std::vector<AnyTensor>& gradients, double max_norm, const ClipOptions& o) {
+  const Device first = gradients.front().device();
+  std::vector<AnyTensor> parts;
+  for (const AnyTensor& g : gradients)
+    parts.push_back(to(norm(is_half(g.dtype()) ? to(g, DType::float32) : g, o.norm_type), DType::float64).to(first));
+  AnyTensor total = norm(stack(parts), o.norm_type);
+  if (o.error_if_nonfinite) check_finite(true, total.item());
+  AnyTensor factor = clamp_max(max_norm / (total + 1e-6), 1);
+  Updates updates;
+  for (const AnyTensor& g : gradients) updates.scale(g, factor.to(g.device()));
+  updates.run();
+  return total;
+}
+
 }  // namespace
 
-double clip_grad_norm_(const std::vector<AnyTensor>& parameters, double max_norm, const ClipOptions& o) {
+GradNorm clip_grad_norm_(const std::vector<AnyTensor>& parameters, double max_norm, const ClipOptions& o) {
   if (!(max_norm >= 0)) throw ValueError("clip_grad_norm_: max_norm is " + std::to_string(max_norm));
   if (!(o.norm_type > 0))
     throw ValueError("clip_grad_norm_: norm_type is " + std::to_string(o.norm_type) + "; it must be positive");
   NoGrad no_grad;
   std::vector<AnyTensor> gradients = gradients_of(parameters);
-  const bool largest = std::isinf(o.norm_type);
-  std::vector<AnyTensor> parts;  // brought together where the first one is, so that a device is waited for once and not by gradient
-  for (const AnyTensor& g : gradients) {
-    if (g.numel() == 0) continue;
-    AnyTensor x = is_half(g.dtype()) ? to(g, DType::float32) : g;
-    AnyTensor part = largest ? norm(x, o.norm_type) : o.norm_type == 2 ? sum(square(x)) : sum(pow(abs(x), o.norm_type));
-    part = to(part, DType::float64);
-    parts.push_back(parts.empty() ? part : part.to(parts.front().device()));
-  }
-  double total = 0;
-  if (!parts.empty())
-    for (double v : Tensor<double>(stack(parts)).vector()) total = !largest ? total + v : v > total || std::isnan(v) ? v : total;
-  if (!largest) total = o.norm_type == 2 ? std::sqrt(total) : std::pow(total, 1 / o.norm_type);
-  if (o.error_if_nonfinite && !std::isfinite(total))
-    throw ValueError("clip_grad_norm_: the norm of the gradients is " + std::to_string(total));
-  double factor = max_norm / (total + 1e-6);
-  if (factor < 1 || std::isnan(factor))
-    for (AnyTensor& g : gradients) mul_scalar_(g, factor);
-  return total;
+  bool here = true;
+  for (const AnyTensor& g : gradients) here = here && g.device() == kCPU;
+  if (here) return clip_here(gradients, max_norm, o);
+  return GradNorm(clip_there(gradients, max_norm, o));
 }
 
 void clip_grad_value_(const std::vector<AnyTensor>& parameters, double value) {

@@ -48,7 +48,8 @@ void Optimizer::prepare(size_t group, Slot& slot) {
   for (size_t k = 0; k < count; ++k) {
     AnyTensor& s = slot.state[k];
     if (!s.defined()) {
-      refuse_to_record(name_, "makes its states, which every replay would make anew (each parameter needs a gradient in the step before)");
+      refuse_to_record(name_,
+                       "makes its states, which every replay would make anew (each parameter needs a gradient in the step before)");
       s = new_state(group, k, p, initial(group, k));
       continue;
     }

@@ -34,7 +34,7 @@ struct HostMemory final : MemorySource {
 class RecordingDevice final : public Accelerator {
  public:
   int replays = 0, live = 0;
-  bool faulted = false;   // the CPU's kernels trust indices that were looked at: after one outside, a replay calls no more of them
+  bool faulted = false;    // the CPU's kernels trust indices that were looked at: after one outside, a replay calls no more of them
   Tasks* tasks = nullptr;  // while recording
   HostMemory memory;
   CachingAllocator allocator{memory, "other"}, pinned{memory, "pinned"};
@@ -153,7 +153,7 @@ template <auto a, auto b> constexpr bool is_same_kernel =
 
 /// Calls a kernel of the CPU, now or in each replay.
 template <auto member> struct Through;
-template <class... P, void (*KernelTable::* member)(P...)> struct Through<member> {
+template <class... P, void (*KernelTable::*member)(P...)> struct Through<member> {
   static void call(P... p) {
     auto* kernel = kernels(DeviceType::cpu).*member;
     if (!recording_device().tasks) return kernel(p...);
@@ -198,7 +198,7 @@ inline const KernelTable& recording_table() {
 #define GRADUS_PREDICATE(name, ...) GRADUS_COMPARE(name)
 #define GRADUS_BITWISE(name, ...) GRADUS_COMPARE(name)
 #include "gradus/ops/ops.def"
-      .where = Through<&KernelTable::where>::call,
+    .where = Through<&KernelTable::where>::call,
 #define GRADUS_KERNEL(name, parameters) .name = Through<&KernelTable::name>::call,
 #include "gradus/ops/kernels.def"
   };

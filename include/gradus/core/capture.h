@@ -57,7 +57,8 @@ template <template <class...> class Several, class... T> struct StepResult<Sever
     return std::apply([](auto&... t) { return CapturedStep::Tensors{std::move(t)...}; }, r);
   }
   static R value(CapturedStep::Tensors& list) {
-    return [&]<size_t... i>(std::index_sequence<i...>) { return R{T(std::move(list[i]))...}; }(std::index_sequence_for<T...>());
+    return [&]<size_t... i>(std::index_sequence<i...>) { return R{T(std::move(list[i]))...}; }
+    (std::index_sequence_for<T...>());
   }
 };
 template <class T> struct StepResult<Tensor<T>> {

@@ -40,6 +40,8 @@ class Updates {
 #define GRADUS_UPDATE(name, ...) GRADUS_ADD(name)
 #include "gradus/ops/updates.def"
 #undef GRADUS_ADD
+  /// x *= factor, a float64 scalar on x's device, which nobody waits for.
+  void scale(const AnyTensor& x, const AnyTensor& factor);
   /// Takes the steps, writes the parameters (their versions move on) and states, and forgets the list.
   void run();
 

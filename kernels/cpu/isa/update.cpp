@@ -39,7 +39,7 @@ template <class Rule, class T> void part(const Update& u, int64_t begin, int64_t
   using N = Packet<T>;
   constexpr int kLanes = sizeof(N) / sizeof(Acc), kStates = Rule::kStates, kSlots = kStates ? kStates : 1;
   N rate[Rule::kRates];
-  for (int k = 0; k < Rule::kRates; ++k) rate[k] = N(Acc(u.rates[k]));
+  for (int k = 0; k < Rule::kRates; ++k) rate[k] = N(Acc((u.rates_there ? u.rates_there : u.rates)[k]));
   auto run_with = [&](T* p, auto gradient, Acc* const* state, int64_t count) {
     for (int64_t i = 0; i < count; i += kLanes) {
       N x = load(p + i), s[kSlots];
