@@ -14,7 +14,7 @@ using namespace gradus;
 
 struct Options {
   std::string data, prompt = "\n", save, device = "cpu", precision = "float";
-  bool random = false;
+  bool random = false, capture = false;
   int layers = 12, heads = 12, width = 768, context = 1024, vocabulary = 50304, batch = 8, steps = 100, warmup = 10, log = 10;
   int seed = 0, threads = 0, sample = 500, top_k = 40;
   double lr = 6e-4, weight_decay = 0.1, clip = 1, temperature = 0.8;
@@ -141,6 +141,17 @@ template <class T> void run(const Options& o) {
   auto loss_of = [&](const Tensor<int64_t>& x, const Tensor<int64_t>& y) {
     return cross_entropy<float>(net.forward<T>(x).flatten(0, 1), y.flatten());
   };
+  auto learn = [&](const Tensor<int64_t>& x, const Tensor<int64_t>& y) {
+    Tensor<float> loss = loss_of(x, y);
+    optimizer.zero_grad();
+    scaler.scale(loss).backward();
+    scaler.unscale_(optimizer);
+    if (o.clip > 0) optim::clip_grad_norm_(net.parameters(), o.clip);
+    scaler.step(optimizer);
+    scaler.update();
+    return loss;
+  };
+  auto captured = capture(learn, device);  // a GPU records it once and is then told with one call; not with a scaler
   std::printf("%d tokens, %.1f M parameters, activations of %s\n", int(tokens.numel()), double(net.num_parameters()) * 1e-6,
               name(dtype_of<T>));
 
@@ -149,13 +160,7 @@ template <class T> void run(const Options& o) {
   int step = 0, timed = 0;
   while (step < o.steps)
     for (auto [x, y] : train) {
-      Tensor<float> loss = loss_of(x, y);
-      optimizer.zero_grad();
-      scaler.scale(loss).backward();
-      scaler.unscale_(optimizer);
-      if (o.clip > 0) optim::clip_grad_norm_(net.parameters(), o.clip);
-      scaler.step(optimizer);
-      scaler.update();
+      Tensor<float> loss = o.capture ? captured(x, y) : learn(x, y);
       schedule.step();
       ++step, ++timed;
       if (step == 1 || step % o.log == 0 || step == o.steps) {
@@ -186,7 +191,7 @@ int main(int argc, char** argv) {
     read_options("gpt2", argc, argv,
                  "--data FILE | --random  [--layers N] [--heads N] [--width N] [--context N] [--vocabulary N] [--batch N]\n"
                  "     [--steps N] [--lr X] [--warmup N] [--weight-decay X] [--clip X] [--log N] [--seed N] [--threads N]\n"
-                 "     [--device cpu|cuda] [--precision float|bfloat16|half] [--save FILE]\n"
+                 "     [--device cpu|cuda] [--capture] [--precision float|bfloat16|half] [--save FILE]\n"
                  "     [--sample N, bytes to write at the end] [--prompt TEXT] [--temperature X] [--top-k N, 0 for all]",
                  {{"--data", o.data},
                   {"--random", o.random},
@@ -205,6 +210,7 @@ int main(int argc, char** argv) {
                   {"--seed", o.seed, 0},
                   {"--threads", o.threads, 1},
                   {"--device", o.device},
+                  {"--capture", o.capture},
                   {"--precision", o.precision},
                   {"--save", o.save},
                   {"--sample", o.sample, 0},
