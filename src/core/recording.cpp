@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "gradus/autograd/mode.h"
+#include "gradus/core/capture.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/transfer.h"
 #include "kernels/accelerator.h"
@@ -78,7 +79,7 @@ void StepRecording::put_back() noexcept {
 
 void StepRecording::replay() {
   look_for_faults();
-  for (auto& f : before_replay_) f(*this);
+  for (auto& f : before_replay_) f();
   for (Stream& s : streams_) {
     GeneratorState at = s.generator.take(s.blocks);
     values_[s.index] = at.seed, values_[s.index + 1] = at.offset;
@@ -134,7 +135,7 @@ void StepRecording::set(size_t index, const double* values, size_t count) {
   std::memcpy(&values_[index], values, count * sizeof(double));
 }
 
-void StepRecording::on_replay(std::function<void(StepRecording&)> before_replay, std::function<void()> put_back) {
+void StepRecording::on_replay(std::function<void()> before_replay, std::function<void()> put_back) {
   before_replay_.push_back(std::move(before_replay)), put_back_.push_back(std::move(put_back));
 }
 
@@ -170,8 +171,12 @@ void forget_storage(Storage& storage) noexcept {
   if (StepRecording* r = StepRecording::current()) r->gone(storage);
 }
 
-void refuse_to_record(const char* op, const char* why) {
+bool is_recording() { return Recording::current(); }
+void refuse_to_capture(const char* op, const char* why) {
   if (StepRecording* r = StepRecording::current()) r->op = op, r->refuse(why);
+}
+void on_replay(std::function<void()> before_replay, std::function<void()> put_back) {
+  if (StepRecording* r = StepRecording::current()) r->on_replay(std::move(before_replay), std::move(put_back));
 }
 
 }  // namespace gradus

@@ -38,7 +38,7 @@ class StepRecording final : public Recording {
   const double* rates(const double* values, size_t count, size_t& index);
   void set(size_t index, const double* values, size_t count);
   /// before_replay() is called before each replay, put_back() once, at the end of the recording.
-  void on_replay(std::function<void(StepRecording&)> before_replay, std::function<void()> put_back);
+  void on_replay(std::function<void()> before_replay, std::function<void()> put_back);
   /// Each replay writes it: its version moves on.
   void written(Storage& storage);
   void gone(Storage& storage) noexcept;
@@ -71,8 +71,7 @@ class StepRecording final : public Recording {
   AnyTensor faults_here_;         // pinned; written by replays
   std::vector<Stream> streams_;
   std::vector<Fault> faults_;
-  std::vector<std::function<void(StepRecording&)>> before_replay_;
-  std::vector<std::function<void()>> put_back_;
+  std::vector<std::function<void()>> before_replay_, put_back_;
   std::unordered_set<Storage*> written_now_;  // not owned: while recording, what goes makes room
   std::vector<Ref<Storage>> written_;
 };
@@ -85,8 +84,5 @@ Draw draw_blocks(Generator& generator, uint64_t blocks);
 
 /// Before a device's memory is given back.
 void forget_storage(Storage& storage) noexcept;
-
-/// What host code that differs from step to step must not do in a recorded one.
-void refuse_to_record(const char* op, const char* why);
 
 }  // namespace gradus

@@ -1,5 +1,6 @@
 #include "src/ops/indices.h"
 
+#include "gradus/core/capture.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/index.h"
@@ -39,7 +40,7 @@ void check_indices(const char* op, AnyTensor& index, int axis, int64_t size, Ind
   if (index.numel() > 0) kernel(op, &KernelTable::locate, index)(Array{}, array(index), size, 0, range, true, &bad);
   if (bad >= 0) fail_index(op, index, bad, axis, size);
   if (!StepRecording::current()) return;
-  if (size == 0 && index.numel() > 0) refuse_to_record(op, "reads from an axis of size 0");
+  if (size == 0 && index.numel() > 0) refuse_to_capture(op, "reads from an axis of size 0");
   index = clamp(index, range == IndexRange::both_ways ? -size : 0, size - 1);
 }
 

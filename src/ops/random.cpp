@@ -11,9 +11,7 @@ namespace gradus {
 namespace {
 
 /// The blocks of four words that n elements of x take: four elements a block, or two where each needs two words.
-Draw take(Generator& g, int64_t n, bool two_words) {
-  return draw_blocks(g, uint64_t(two_words ? (n + 1) / 2 : (n + 3) / 4));
-}
+Draw take(Generator& g, int64_t n, bool two_words) { return draw_blocks(g, uint64_t(two_words ? (n + 1) / 2 : (n + 3) / 4)); }
 
 /// Lets fill(row-major tensor, draw) write x, whatever the layout of x is.
 template <class F> void draw_into(AnyTensor& x, Generator& g, bool two_words, F&& fill) {

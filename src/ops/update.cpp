@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "gradus/core/capture.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "src/ops/op.h"
@@ -10,9 +11,10 @@ namespace gradus {
 
 struct Updates::List {
   std::vector<Update> steps;
-  bool only_rates = false;
   std::vector<AnyTensor> held;  // keeps what the steps point to
   std::vector<AnyTensor> parameters;
+  bool only_rates = false;
+  void clear() { steps.clear(), held.clear(), parameters.clear(), only_rates = false; }
 };
 
 Updates::Updates() : list_(std::make_unique<List>()) {}
@@ -115,7 +117,7 @@ size_t Updates::size() const { return list_->steps.size(); }
 void Updates::run() {
   for (const Update& u : list_->steps)
     if (!u.rates_there)
-      refuse_to_record("update", "has rates that would stay as they are in every replay (derive from optim::Optimizer)");
+      refuse_to_capture("update", "has rates that would stay as they are in every replay (derive from optim::Optimizer)");
   take_steps();
 }
 
@@ -130,23 +132,26 @@ void Updates::take_steps() {
   }
   NoGrad no_grad;
   for (AnyTensor& p : list.parameters) written_in_place(p);
-  list.steps.clear(), list.held.clear(), list.parameters.clear();
+  list.clear();
 }
 
-std::vector<size_t> Updates::record(StepRecording& recording) {
+void Updates::clear() { list_->clear(); }
+
+std::function<void()> Updates::record() {
+  StepRecording* recording = StepRecording::current();
+  if (!recording) fail<Error>("update: record() where no step is captured");
   std::vector<size_t> places;
-  for (Update& u : list_->steps) u.rates_there = recording.rates(u.rates, kMaxRates, places.emplace_back());
+  for (Update& u : list_->steps) u.rates_there = recording->rates(u.rates, kMaxRates, places.emplace_back());
   take_steps();
-  return places;
+  return [recording, list = list_.get(), places = std::move(places)] {
+    if (list->steps.size() != places.size())
+      fail<Error>("update: a replay has ", list->steps.size(), " steps of parameters, ", places.size(), " were recorded");
+    for (size_t i = 0; i < places.size(); ++i) recording->set(places[i], list->steps[i].rates, kMaxRates);
+    list->clear();
+  };
 }
 
 void Updates::begin_renewal() { list_->only_rates = true; }
-void Updates::renew(StepRecording& recording, const std::vector<size_t>& places) {
-  List& list = *list_;
-  for (size_t i = 0; i < list.steps.size() && i < places.size(); ++i) recording.set(places[i], list.steps[i].rates, kMaxRates);
-  list.steps.clear(), list.parameters.clear();
-  list.only_rates = false;
-}
 
 AnyTensor state_like(const AnyTensor& parameter, double value) {
   check_float("state_like", parameter);

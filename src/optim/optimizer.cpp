@@ -4,8 +4,8 @@
 #include <unordered_set>
 
 #include "gradus/autograd/mode.h"
+#include "gradus/core/capture.h"
 #include "gradus/ops/create.h"
-#include "src/core/recording.h"
 
 namespace gradus::optim {
 
@@ -48,15 +48,15 @@ void Optimizer::prepare(size_t group, Slot& slot) {
   for (size_t k = 0; k < count; ++k) {
     AnyTensor& s = slot.state[k];
     if (!s.defined()) {
-      refuse_to_record(name_,
-                       "makes its states, which every replay would make anew (each parameter needs a gradient in the step before)");
+      refuse_to_capture(
+          name_, "makes its states, which every replay would make anew (each parameter needs a gradient in the step before)");
       s = new_state(group, k, p, initial(group, k));
       continue;
     }
     DType wanted = is_half(p.dtype()) ? DType::float32 : p.dtype();
     bool fits = s.dtype() == wanted && s.device() == p.device() && (s.stride() == p.stride() || !(s.shape() == p.shape()));
     if (fits) continue;
-    refuse_to_record(name_, "makes its states anew for a parameter that has changed");
+    refuse_to_capture(name_, "makes its states anew for a parameter that has changed");
     AnyTensor fresh = new_state(group, k, p);
     fresh.copy_(s.to(p.device()));
     s = fresh;
@@ -65,7 +65,7 @@ void Optimizer::prepare(size_t group, Slot& slot) {
 
 void Optimizer::step() {
   NoGrad no_grad;
-  StepRecording* recording = StepRecording::current();
+  const bool recording = is_recording();
   std::vector<Counted> counted;  // before a recorded step
   try {
     begin_step();
@@ -79,17 +79,16 @@ void Optimizer::step() {
         if (slot.steps++ == 0) slot.number = initial_number();
         update(g, slot, gradient);
         if (recording && updates_.size() != counted.size())
-          refuse_to_record(name_, "works out its steps with several ops, whose numbers would stay as they are in every replay");
+          refuse_to_capture(name_, "works out its steps with several ops, whose numbers would stay as they are in every replay");
       }
   } catch (...) {
-    updates_ = Updates();
+    updates_.clear();
     for (const Counted& c : counted) put_back(c);
     throw;
   }
   if (!recording) return updates_.run();
-  std::vector<size_t> places = updates_.record(*recording);
-  recording->on_replay(
-      [this, counted, places](StepRecording& replayed) {
+  on_replay(
+      [this, counted, renew = updates_.record()] {
         updates_.begin_renewal();
         begin_step();
         for (const Counted& c : counted) {
@@ -97,7 +96,7 @@ void Optimizer::step() {
           ++slot.steps;
           update(c.group, slot, AnyTensor());
         }
-        updates_.renew(replayed, places);
+        renew();
       },
       [this, counted] {
         for (const Counted& c : counted) put_back(c);

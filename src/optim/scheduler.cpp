@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/core/recording.h"
+#include "gradus/core/capture.h"
 
 namespace gradus::optim {
 namespace {
@@ -23,7 +23,7 @@ Scheduler::Scheduler(Optimizer& optimizer, Schedule schedule) : optimizer_(optim
   if (schedule_) Scheduler::apply();
 }
 void Scheduler::set_steps(int64_t steps) {
-  refuse_to_record("Scheduler::step", "sets rates, which replays would not do");
+  refuse_to_capture("Scheduler::step", "sets rates, which replays would not do");
   if (steps < 0) refuse("set_steps", std::to_string(steps) + " steps");
   steps_ = steps;
   apply();

@@ -26,6 +26,14 @@
 
 namespace gradus {
 
+// For host code that is part of steps, such as an optimizer's.
+/// Whether this thread records a step now.
+bool is_recording();
+/// Throws Error("op: why ...") where it does.
+void refuse_to_capture(const char* op, const char* why);
+/// While it does: before_replay is called before each replay, put_back when the recording is done, which has not done the step.
+void on_replay(std::function<void()> before_replay, std::function<void()> put_back);
+
 namespace detail {
 
 /// The step without its types.

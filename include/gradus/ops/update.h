@@ -1,15 +1,13 @@
 // Steps of optimizers: one fused pass over a parameter, its gradient and its states; the work of many parameters is shared among
 // threads at once. Optimizers are written with it (gradus/optim/); an own one can be too.
 #pragma once
+#include <functional>
 #include <initializer_list>
 #include <memory>
-#include <vector>
 
 #include "gradus/autograd/gradient.h"
 
 namespace gradus {
-
-class StepRecording;
 
 /// The rates of each rule, under the names that its row in updates.def gives them.
 namespace update {
@@ -44,15 +42,16 @@ class Updates {
   void scale(const AnyTensor& x, const AnyTensor& factor);
   /// Takes the steps, writes the parameters (their versions move on) and states, and forgets the list.
   void run();
+  /// Forgets it.
+  void clear();
 
   size_t size() const;
 
   // Steps that a captured step takes (gradus/core/capture.h) read their rates on the device, and each replay may give others.
-  /// run(), while it is recorded. Says where the rates of each step went.
-  std::vector<size_t> record(StepRecording& recording);
-  /// From here on add() looks at rates only, until renew() has put them where those of the same steps went.
+  /// run(), while it is recorded. For each replay: begin_renewal(), add() for the same parameters in the same order, of which only the rates
+  /// count, and then the function that this returned; it refers to this list.
+  std::function<void()> record();
   void begin_renewal();
-  void renew(StepRecording& recording, const std::vector<size_t>& places);
 
  private:
   struct List;
