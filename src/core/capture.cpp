@@ -54,28 +54,29 @@ void CapturedStep::State::check(const Tensors& given) const {
 void CapturedStep::State::record(const Body& body) {
   auto step = std::make_unique<StepRecording>(device);
   step->begin();
+  Tensors written;
   try {
-    results = detached(body(inputs));
+    written = detached(body(inputs));
   } catch (...) {
-    results.clear();
     step->abandon();
     throw;
   }
   step->end();
-  recording = std::move(step);
+  results = std::move(written), recording = std::move(step);
 }
 
 /// The first call, or any where nothing is recorded.
 CapturedStep::Tensors CapturedStep::State::run_once(const Tensors& given, const Body& body, bool keep_inputs) {
-  Tensors here;
+  Tensors here, kept;
   for (const AnyTensor& x : given) {
     check_defined("capture", x);
     const bool is_here = x.device() == device;
     here.push_back(is_here ? x.detach() : to(x.detach(), device));
-    if (keep_inputs) inputs.push_back(is_here ? clone(here.back()) : here.back());
+    if (keep_inputs) kept.push_back(is_here ? clone(here.back()) : here.back());
   }
-  ran = true;
-  return detached(body(here));
+  Tensors made = detached(body(here));
+  inputs = std::move(kept), ran = true;
+  return made;
 }
 
 CapturedStep::Tensors CapturedStep::run(const Tensors& given, const Body& body) {

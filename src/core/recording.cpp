@@ -69,10 +69,7 @@ void StepRecording::abandon() noexcept {
 }
 
 void StepRecording::put_back() noexcept {
-  for (Stream& s : streams_) {
-    s.blocks = s.generator.state().offset - s.begin.offset;
-    s.generator.set_state(s.begin);
-  }
+  for (Stream& s : streams_) s.generator.set_state(s.begin);
   for (auto it = put_back_.rbegin(); it != put_back_.rend(); ++it) (*it)();
   put_back_.clear();
 }
@@ -122,8 +119,11 @@ Draw StepRecording::draw(Generator& g, uint64_t blocks) {
   GeneratorState at = g.take(blocks);
   auto known = std::find_if(streams_.begin(), streams_.end(), [&](const Stream& s) { return s.generator.is_same(g); });
   if (known == streams_.end()) known = streams_.insert(known, {g, at, reserve(2)});
-  // The device adds where the replay's stretch begins.
-  return {0, at.offset - known->begin.offset, on_device(known->index)};
+  if (at.seed != known->begin.seed || at.offset < known->begin.offset)
+    op = "capture", refuse("draws from a generator that was seeded meanwhile");
+  const uint64_t first = at.offset - known->begin.offset;  // the device adds where the replay's stretch begins
+  known->blocks = std::max(known->blocks, first + blocks);
+  return {0, first, on_device(known->index)};
 }
 
 const double* StepRecording::rates(const double* values, size_t count, size_t& index) {

@@ -90,13 +90,18 @@ void Optimizer::step() {
   on_replay(
       [this, counted, renew = updates_.record()] {
         updates_.begin_renewal();
-        begin_step();
-        for (const Counted& c : counted) {
-          Slot& slot = slots_[c.group][c.index];
-          ++slot.steps;
-          update(c.group, slot, AnyTensor());
+        try {
+          begin_step();
+          for (const Counted& c : counted) {
+            Slot& slot = slots_[c.group][c.index];
+            ++slot.steps;
+            update(c.group, slot, AnyTensor());
+          }
+          renew();
+        } catch (...) {
+          updates_.clear();
+          throw;
         }
-        renew();
       },
       [this, counted] {
         for (const Counted& c : counted) put_back(c);

@@ -168,6 +168,46 @@ TEST_P(Capture, ResultsAreCopiesOutsideOfTheGraph) {
   }
 }
 
+TEST_P(Capture, AFirstCallThatThrowsWasNone) {
+  bool fails = true;
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        if (fails) throw ValueError("not yet");
+        return x * 2.0f;
+      },
+      device);
+  message_of<ValueError>([&] { step(ones<float>({2})); });
+  fails = false;
+  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(step(full<float>({3}, i)).vector(), std::vector<float>(3, 2.0f * float(i)));
+  EXPECT_TRUE(step.is_recorded());
+}
+
+TEST_P(Capture, CheckpointsDrawTheSameAgain) {
+  // A part that is computed twice draws the same numbers both times, and a replay others than the one before.
+  Tensor<float> w = ones<float>({64}, device);
+  w.requires_grad_();
+  auto once = [&](const Tensor<float>& x) {
+    AnyTensor y =
+        checkpoint([](const std::vector<AnyTensor>& in) { return std::vector<AnyTensor>{dropout(in[0] * in[1], 0.5)}; }, {w, x})[0];
+    w.set_grad({});
+    sum(y).backward();
+    return std::make_pair(Tensor<float>(y.detach()), Tensor<float>(w.grad()));
+  };
+  manual_seed(9);
+  Tensor<float> x = full<float>({64}, 3, device);
+  std::vector<std::vector<float>> run, replayed;
+  for (int i = 0; i < 4; ++i) run.push_back(once(x).first.vector());
+  manual_seed(9);
+  auto step = capture(once, device);
+  for (int i = 0; i < 4; ++i) {
+    auto [y, g] = step(x);
+    EXPECT_EQ(y.vector(), g.vector());  // both 0 or 6
+    replayed.push_back(y.vector());
+  }
+  EXPECT_EQ(run, replayed);
+  EXPECT_NE(run[2], run[3]);
+}
+
 TEST_P(Capture, InputsMustBeAsTheyWere) {
   int calls = 0;
   auto step = capture([&](const auto&... x) { calls += (x.defined() && ...); }, device);
@@ -238,6 +278,10 @@ TEST_P(Capture, WhatCannotBeRecordedSaysSoAndNothingHasHappened) {
   using I = const Tensor<int64_t>&;
   refused("to: ", [](X loss, I, I) { loss.item(); });
   refused("to: ", [one = ones<float>({1})](X loss, I, I) { one.to(loss.device()); });
+  refused("capture: ", [](X loss, I, I) {
+    manual_seed(1);
+    dropout(loss.detach(), 0.5);
+  });
   refused("nonzero: ", [](X, I i, I) { nonzero(i); });
   refused("Scheduler::step: ", [&](X, I, I) { schedule.step(); });
   refused("NAdamW: ", [&](X, I i, I y) {
