@@ -25,8 +25,6 @@ struct WalkOptions {
   std::vector<Wanted>* wanted = nullptr;  // gradients that reach these are kept there, and leaves are left alone
 };
 
-bool owned_alone(const AnyTensor& x) { return x.ref().unique() && x.impl()->storage.unique(); }
-
 /// sum += g, in place where nobody else sees sum.
 void gather(AnyTensor& sum, AnyTensor&& g, bool create_graph) {
   if (!create_graph && owned_alone(sum) && sum.impl()->dense)
@@ -105,7 +103,7 @@ class Engine {
   void run(const std::vector<AnyTensor>& roots, std::vector<AnyTensor> cotangents) {
     std::unordered_set<const Node*> needed;
     if (options_.wanted) needed = ancestors_of(roots, *options_.wanted);
-    current_walk = {nullptr, options_.wanted ? &needed : nullptr};
+    current_walk = {nullptr, options_.wanted ? &needed : nullptr, !options_.keep_graph};
     if (!options_.wanted && hooked_leaves.load(std::memory_order_relaxed) > 0) {
       std::vector<Ref<Node>> nodes;
       for (const AnyTensor& root : roots) nodes.push_back(root.impl()->node);

@@ -57,7 +57,11 @@ class LeafLock {
 struct Walk {
   Node* node = nullptr;
   const std::unordered_set<const Node*>* needed = nullptr;  // set by grad(): the rest of the graph is left alone
+  bool frees_graph = false;                                 // a node that ran is not run again
 };
+/// Whether nobody else sees what x is or what it lies in.
+inline bool owned_alone(const AnyTensor& x) { return x.ref().unique() && x.impl()->storage.unique(); }
+
 extern thread_local constinit Walk current_walk;
 extern std::atomic<int> hooked_leaves;
 extern std::atomic<bool> anomaly_mode;

@@ -157,4 +157,10 @@ AnyTensor Saved::operator()() const {
   return y;
 }
 
+AnyTensor Saved::give() {
+  AnyTensor x = (*this)();
+  if (current_walk.frees_graph) tensor_ = {}, current_walk.node->forgotten = true;
+  return x;
+}
+
 }  // namespace gradus

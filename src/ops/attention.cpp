@@ -8,8 +8,10 @@
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/softmax.h"
 #include "gradus/ops/view.h"
+#include "src/autograd/engine.h"
 #include "src/ops/dropout.h"
 #include "src/ops/norm.h"
+#include "src/ops/select_rule.h"
 
 namespace gradus {
 namespace {
@@ -36,24 +38,76 @@ AnyTensor empty_in_order(const AnyTensor& like, const Shape& shape) {
   return shape.numel() == 0 ? empty(shape, like.dtype(), like.device()) : empty_strided(shape, stride, like.dtype(), like.device());
 }
 
+/// Queries, keys and values that were cut from one tensor: room for the gradients of all three in one gradient of it.
+struct Together {
+  AnyTensor whole;
+  AnyTensor part[3];
+};
+
+/// q, k and v where the running node's first three inputs are the three selections along an axis of a tensor, and nobody else sees them.
+Together together(const AnyTensor* const (&x)[3]) {
+  Node& node = *current_walk.node;
+  const SelectNode* from[3];
+  for (int i = 0; i < 3; ++i) {
+    const Ref<Node>& input = node.edges[i].node;
+    // A hook, or a tensor that somebody holds, wants to see a gradient of its own; and so does a second op that the selection went to.
+    if (!input || !input.unique() || input->extras) return {};
+    from[i] = dynamic_cast<const SelectNode*>(input.get());
+    if (!from[i] || from[i]->forgotten || from[i]->queued) return {};
+  }
+  const SelectRule& first = *from[0]->rule;
+  const Edge& to = from[0]->edges[0];
+  if (!to.node || to.node->is_leaf() || first.from[first.axis] != 3) return {};
+  const char* place[3] = {};
+  for (int i = 0; i < 3; ++i) {
+    const SelectRule& rule = *from[i]->rule;
+    const Edge& other = from[i]->edges[0];
+    if (other.node.get() != to.node.get() || other.slot != to.slot || rule.axis != first.axis || place[rule.index]) return {};
+    if (x[i]->impl()->storage.get() != x[0]->impl()->storage.get() || !(x[i]->stride() == x[0]->stride())) return {};
+    place[rule.index] = static_cast<const char*>(x[i]->raw_data());
+  }
+  const int64_t bytes = place[1] - place[0], step = bytes / int64_t(item_size(x[0]->dtype()));
+  if (step <= 0 || place[2] - place[1] != bytes) return {};
+  Shape stride = x[0]->stride();
+  stride.insert(first.axis, step);
+  Together all;
+  all.whole = as_view(empty({first.from.numel()}, x[0]->dtype(), x[0]->device()), first.from, stride, 0);
+  if (!all.whole.impl()->dense) return {};
+  for (int i = 0; i < 3; ++i) all.part[i] = as_view(all.whole, x[i]->shape(), x[i]->stride(), from[i]->rule->index * step);
+  return all;
+}
+/// Hands on the gradient of the tensor that all three were cut from in place of theirs.
+void give_together(Together&& all, AnyTensor* grads) {
+  Node& node = *current_walk.node;
+  Edge to = node.edges[0].node->edges[0];
+  node.edges[0] = std::move(to), node.edges[1] = {}, node.edges[2] = {};
+  grads[0] = std::move(all.whole);
+}
+
 struct AttentionRule {
   Saved q, k, v, mask, y;
   AnyTensor lse;
   AttentionParams params;
 
-  void operator()(const AnyTensor& g, AnyTensor* grads) const {
-    is_grad_enabled() || wanted(3) ? composed(g, grads) : fused(g, grads);
-  }
+  void operator()(const AnyTensor& g, AnyTensor* grads) { is_grad_enabled() || wanted(3) ? composed(g, grads) : fused(g, grads); }
 
-  void fused(const AnyTensor& g, AnyTensor* grads) const {
-    AnyTensor a = adjacent(q()), b = adjacent(k()), c = adjacent(v()), m = mask(), out = y(), up = adjacent(g);
+  void fused(const AnyTensor& g, AnyTensor* grads) {
+    // Detached, since a tensor holds the node that made it, and its owners are about to be counted.
+    AnyTensor a = adjacent(q.give().detach()), b = adjacent(k.give().detach()), c = adjacent(v.give().detach()), m = mask(),
+              out = y(), up = adjacent(g);
+    if (current_walk.frees_graph)
+      if (Together all = together({&a, &b, &c}); all.whole) {
+        kernel(kOp, &KernelTable::attention_backward, a)(array(all.part[0]), array(all.part[1]), array(all.part[2]), array(up),
+                                                         array(out), array(lse), array(a), array(b), array(c), array(m), params);
+        return give_together(std::move(all), grads);
+      }
     for (int i = 0; i < 3; ++i)
       if (const AnyTensor& x = i == 0 ? a : i == 1 ? b : c; wanted(uint32_t(i))) grads[i] = empty_in_order(x, x.shape());
     kernel(kOp, &KernelTable::attention_backward, a)(array(grads[0]), array(grads[1]), array(grads[2]), array(up), array(out),
                                                      array(lse), array(a), array(b), array(c), array(m), params);
   }
 
-  void composed(const AnyTensor& g, AnyTensor* grads) const {
+  void composed(const AnyTensor& g, AnyTensor* grads) {
     AnyTensor a = q(), b = k(), c = v(), m = mask();
     AnyTensor scores = matmul(a, transpose(b, -2, -1)) * params.scale;  // (..., queries, keys)
     if (params.causal) {

@@ -62,7 +62,7 @@ struct ElementwiseNode final : Node {
     AnyTensor y = row.saves & kUsesY ? saved[2]() : AnyTensor();
     if (create_graph) return row.rule({g, a, b, y, {}, {}}, scalars, grads);
     AnyTensor out[2];
-    bool reuse = g.is_contiguous() && g.ref().unique() && g.impl()->storage.unique();
+    bool reuse = g.impl()->dense && g.ref().unique() && g.impl()->storage.unique();
     bool needs_kernel = false;
     for (uint32_t i = 0; i < uint32_t(row.inputs); ++i)
       if (row.passes[i] && gradus::wanted(i)) grads[i] = g, reuse = false;

@@ -5,6 +5,7 @@
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "src/ops/op.h"
+#include "src/ops/select_rule.h"
 
 namespace gradus {
 namespace {
@@ -243,10 +244,11 @@ AnyTensor select(const AnyTensor& x, int64_t axis, int64_t index) {
   int64_t offset = i * stride[d];
   shape.erase(d), stride.erase(d);
   AnyTensor y = as_view(x, shape, stride, offset);
-  record("select", y, {&x}, [from = x.shape(), d, i](const AnyTensor& g, AnyTensor* grads) {
-    grads[0] = slice_backward(unsqueeze(g, d), from, d, i, 1);
-  });
+  record("select", y, {&x}, SelectRule{x.shape(), d, i});
   return y;
+}
+void SelectRule::operator()(const AnyTensor& g, AnyTensor* grads) const {
+  grads[0] = slice_backward(unsqueeze(g, axis), from, axis, index, 1);
 }
 
 AnyTensor sum_to(const AnyTensor& g, const Shape& shape) {

@@ -77,6 +77,41 @@ DEVICE_TEST(CrossEntropy, GradientsOfBothOrders) {
   }
 }
 
+DEVICE_TEST(CrossEntropy, TheGradientTakesThePlaceOfLogitsThatNobodyReads) {
+  for (DType type : {DType::float32, DType::bfloat16})
+    for (double smoothing : {0.0, 0.1}) {
+      AnyTensor leaf = draw({5, 37}, -3, 3, 3).to(type).requires_grad_();
+      AnyTensor target = placed(Tensor<int64_t>{3, 36, -100, 0, 17});
+      AnyTensor weight = draw({37}, 0.5, 2, 4).to(type);
+      const CrossEntropyOptions options{.weight = weight, .label_smoothing = smoothing};
+      AnyTensor held = leaf * 1, before = held.detach().clone(), at;
+      const void* place = nullptr;
+      register_hook(held, [&](const AnyTensor& g) { return at = g, AnyTensor(); });
+      cross_entropy(held, target, options).backward();
+      AnyTensor expected = leaf.grad().clone();
+      EXPECT_EQ(distance(held, before), 0);  // somebody holds them
+      EXPECT_NE(at.raw_data(), held.raw_data());
+
+      AnyTensor loss;
+      at = {};
+      leaf.set_grad({});
+      {
+        AnyTensor logits = leaf * 1;
+        place = logits.raw_data();
+        register_hook(logits, [&](const AnyTensor& g) { return at = g, AnyTensor(); });
+        loss = cross_entropy(logits, target, options);
+      }
+      loss.backward({.retain_graph = true});  // they will be read again
+      EXPECT_NE(at.raw_data(), place);
+      EXPECT_EQ(distance(leaf.grad(), expected), 0);
+      leaf.set_grad({});
+      loss.backward();
+      EXPECT_EQ(at.raw_data(), place);
+      EXPECT_EQ(distance(leaf.grad(), expected), 0);
+      EXPECT_NE(message_of<GraphError>([&] { loss.backward(); }), "");
+    }
+}
+
 DEVICE_TEST(CrossEntropy, OfImagesAndOfOneSample) {
   AnyTensor x = draw({2, 5, 3, 4}, -2, 2).requires_grad_();
   Tensor<int64_t> target = placed(randint<int64_t>(0, 5, {2, 3, 4}));

@@ -191,3 +191,58 @@ TEST(Attention, ErrorsNameTheShapes) {
   EXPECT_EQ(message_of<ValueError>([&] { scaled_dot_product_attention(q, k, k, {.dropout_p = 2}); }),
             "scaled_dot_product_attention: dropout_p 2 is outside [0, 1]");
 }
+
+DEVICE_TEST(Attention, OfPartsOfOneProductHasTheGradientOfSeparateOnes) {
+  AnyTensor x = draw({2, 9, 3 * 4 * 8}, -1, 1, 3, DType::float32), g = draw({2, 4, 9, 8}, -1, 1, 4, DType::float32);
+  enum { kAlone, kHeld, kHooked, kTwice, kRetained, kRowMajor, kKeysAreQueries, kOtherOrder };
+  auto gradient = [&](int how) {
+    AnyTensor leaf = x.clone().requires_grad_(), held[3];
+    AnyTensor parts = (leaf * 2).view({2, 9, 3, 4, 8}).permute({2, 0, 3, 1, 4});
+    if (how == kRowMajor) parts = parts.contiguous();
+    auto part = [&](int i) { return parts.select(0, how == kKeysAreQueries && i == 1 ? 0 : how == kOtherOrder ? 2 - i : i); };
+    bool seen = false;
+    AnyTensor y;
+    {
+      AnyTensor q = part(0), k = part(1), v = part(2);
+      if (how == kHooked) register_hook(k, [&](const AnyTensor&) { return seen = true, AnyTensor(); });
+      y = scaled_dot_product_attention(q, k, v, {.is_causal = true});
+      if (how == kTwice) y = y + k.sum();
+      if (how == kHeld) held[0] = q, held[1] = k, held[2] = v;
+    }
+    if (how == kRetained) y.backward(g, {.retain_graph = true}), leaf.set_grad({});
+    if (how == kHeld) held[1].retain_grad();
+    y.backward(g);
+    EXPECT_EQ(seen, how == kHooked);
+    if (how == kHeld) {
+      EXPECT_EQ(held[1].grad().shape(), g.shape());
+    }
+    return leaf.grad();
+  };
+  AnyTensor expected = gradient(kHeld);
+  for (int how : {kAlone, kHooked, kRetained, kRowMajor}) EXPECT_EQ(distance(gradient(how), expected), 0) << how;
+  // What differs otherwise is known: the gradient of what was added, of queries in place of keys, of parts in another order.
+  AnyTensor more = zeros({2, 9, 3, 4, 8}, DType::float32, x.device());
+  more.select(2, 1).fill_(2 * double(g.sum().item()));
+  EXPECT_LT(distance(gradient(kTwice), expected + more.view(x.shape())), 1e-4);
+  for (int how : {kKeysAreQueries, kOtherOrder}) {
+    AnyTensor leaf = x.to(DType::float64).requires_grad_();
+    AnyTensor p = (leaf * 2).view({2, 9, 3, 4, 8}).permute({2, 0, 3, 1, 4});
+    AnyTensor q = p.select(0, how == kOtherOrder ? 2 : 0), k = p.select(0, how == kOtherOrder ? 1 : 0),
+              v = p.select(0, how == kOtherOrder ? 0 : 2);
+    reference(q, k, v, {.is_causal = true}).backward(g.to(DType::float64));
+    EXPECT_LT(distance(gradient(how), leaf.grad()), 2e-5) << how;
+  }
+}
+
+TEST(Attention, TheGradientsOfPartsAreWrittenWhereTheyBelong) {
+  AnyTensor leaf = draw({2, 64, 3 * 4 * 16}, -1, 1, 3, DType::float32).requires_grad_();
+  auto step = [&] {
+    AnyTensor parts = (leaf * 2).view({2, 64, 3, 4, 16}).permute({2, 0, 3, 1, 4}), whole;
+    register_hook(parts, [&](const AnyTensor& g) { return whole = g, AnyTensor(); });
+    AnyTensor y = scaled_dot_product_attention(parts.select(0, 0), parts.select(0, 1), parts.select(0, 2));
+    y.backward(y.detach());
+    return whole;
+  };
+  EXPECT_EQ(step().stride(),
+            leaf.view({2, 64, 3, 4, 16}).permute({2, 0, 3, 1, 4}).stride());  // so it is read as rows without a copy
+}

@@ -58,6 +58,9 @@ class Saved {
   static Saved output(const AnyTensor& y, uint32_t slot = 0);
   /// The tensor. Throws GraphError, naming the op, if it was written in place after it was saved.
   AnyTensor operator()() const;
+  /// The same, for a rule's last reading: where the running backward frees the graph, nothing is kept, so that the rule may find itself
+  /// the only owner and write its result there. Such a node counts as run, whatever becomes of the rule.
+  AnyTensor give();
 
  private:
   AnyTensor tensor_;

@@ -90,13 +90,14 @@ void cross_entropy_backward(const Array& dx, const Array& g, const Array& x, con
         }
         const A scale = g.as<A>()[r * step], chosen = A(1 - smoothing) * (w ? A(w[classes[r]]) : A(1));
         const P shift = P(lse.as<A>()[r]), mass = P(scale * (chosen + spread * all)), even = P(scale * spread);
+        const A logit = A(row[classes[r]]);  // out may be row
         sweep<T>(n, [&](int64_t i, auto part) {
           P d = exp(load(row + i, part) - shift) * mass;
           if (spread != 0) d = d - (w ? load(w + i, part) * even : even);
           store(out + i, d, part);
         });
         // The target's own logit in full precision, not from the rounded value.
-        A own = std::exp(A(row[classes[r]]) - lse.as<A>()[r]) * (scale * (chosen + spread * all)) - scale * chosen;
+        A own = std::exp(logit - lse.as<A>()[r]) * (scale * (chosen + spread * all)) - scale * chosen;
         if (spread != 0) own -= scale * spread * (w ? A(w[classes[r]]) : A(1));
         out[classes[r]] = T(own);
       }
