@@ -75,6 +75,7 @@ template <class T> struct Backward {
   const A *mean, *rstd, *weight;
   int64_t rows, n;
   int team;
+  bool more;  // dx holds something that is added to
 };
 
 /// With h = (x - mean) * rstd and v = g * weight: dx = rstd * (v - mean(v) - h * mean(v * h)); without a mean, mean(v) is left out.
@@ -103,14 +104,17 @@ template <class T> __global__ void __launch_bounds__(kThreads) input_gradient(co
   if (!mine) return;
   T* dx = c.dx + first;
   for_row(x, n, lane, c.team, [&](int64_t i, auto count) {
-    T v[count], u[count];
+    T v[count], u[count], before[count];
     A w[count];
     load_items(v, x + i), load_items(u, g + i);
     if (c.weight) load_items(w, c.weight + i);
+    if (c.more) load_items(before, dx + i);
 #pragma unroll
     for (int j = 0; j < count; ++j) {
       const A slope = c.weight ? widen(u[j]) * w[j] : widen(u[j]), h = (widen(v[j]) - middle) * scale;
-      v[j] = narrow<T>((slope - level - h * along) * scale);
+      A d = (slope - level - h * along) * scale;
+      if (c.more) d += widen(before[j]);
+      v[j] = narrow<T>(d);
     }
     store_items(dx + i, v);
   });
@@ -165,7 +169,7 @@ void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Arra
 }
 
 void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                         const Array& mean, const Array& rstd, const Array& weight) {
+                         const Array& mean, const Array& rstd, const Array& weight, bool accumulate) {
   if (x.count == 0) {
     for (const Array* to : {&dweight, &dbias})
       if (*to) check("layer_norm_backward", cudaMemsetAsync(to->data, 0, size_t(to->count) * item_size(to->dtype), stream()));
@@ -175,7 +179,8 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
   const Teams teams(rows, n);
   dispatch_float("layer_norm_backward", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
-    const Backward<T> call{dx.as<T>(), g.as<T>(), x.as<T>(), mean.as<A>(), rstd.as<A>(), weight.as<A>(), rows, n, teams.team};
+    const Backward<T> call{dx.as<T>(),     g.as<T>(), x.as<T>(), mean.as<A>(), rstd.as<A>(),
+                           weight.as<A>(), rows,      n,         teams.team,   accumulate};
     if (dx) input_gradient<T><<<teams.blocks, kThreads, 0, stream()>>>(call);
     if (!dweight && !dbias) return;
     const int64_t most = (rows + 63) / 64, stretches = most < 128 ? most : 128, stretch = (rows + stretches - 1) / stretches;

@@ -299,6 +299,14 @@ std::vector<AnyTensor> checked_cotangents(const std::vector<AnyTensor>& outputs,
 
 }  // namespace
 
+AnyTensor gathered_for(uint32_t input) {
+  const Edge& to = current_walk.node->edges[input];
+  if (!to.node || to.node->is_leaf() || is_grad_enabled() || anomaly_mode.load(std::memory_order_relaxed)) return {};
+  if (current_walk.needed && !current_walk.needed->contains(to.node.get())) return {};
+  const AnyTensor& sum = to.slot == 0 ? to.node->pending : to.node->extras->more_pending[to.slot - 1];
+  return sum && owned_alone(sum) && sum.is_contiguous() ? sum : AnyTensor();
+}
+
 void Leaf::backward(AnyTensor& g, AnyTensor*, bool create_graph) {
   LeafLock lock(*this);
   if (multiplied_out()) {

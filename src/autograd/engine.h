@@ -63,6 +63,9 @@ struct Walk {
 inline bool owned_alone(const AnyTensor& x) { return x.ref().unique() && x.impl()->storage.unique(); }
 
 extern thread_local constinit Walk current_walk;
+/// In a rule: what has been gathered of the gradient of the input of that number, where the rule may add its share in place and hand on
+/// none; else undefined.
+AnyTensor gathered_for(uint32_t input);
 extern std::atomic<int> hooked_leaves;
 extern std::atomic<bool> anomaly_mode;
 

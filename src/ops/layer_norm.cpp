@@ -2,6 +2,7 @@
 #include "gradus/ops/norm.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
+#include "src/autograd/engine.h"
 #include "src/ops/norm.h"
 
 namespace gradus {
@@ -22,13 +23,15 @@ struct LayerNormRule {
     AnyTensor w = weight(), in = dense(x()), v = dense(g), dx, dweight, dbias;
     Shape shape(in.shape().end() - axes, axes);
     DType sums = rstd.dtype();
-    if (wanted(0)) dx = empty(in.shape(), in.dtype(), in.device());
+    // Before a residual branch the gradient past it is there already: it is added to while this one is computed.
+    AnyTensor gathered = wanted(0) ? gathered_for(0) : AnyTensor();
+    if (wanted(0)) dx = gathered ? gathered : empty(in.shape(), in.dtype(), in.device());
     if (wanted(1)) dweight = empty(shape, sums, in.device());
     if (wanted(2)) dbias = empty(shape, sums, in.device());
     AnyTensor scale = as_parameter(w, in);
     kernel(op, &KernelTable::layer_norm_backward, in)(array(dx), array(dweight), array(dbias), array(v), array(in), array(mean),
-                                                      array(rstd), array(scale));
-    grads[0] = std::move(dx);
+                                                      array(rstd), array(scale), gathered.defined());
+    if (!gathered) grads[0] = std::move(dx);
     grads[1] = as_gradient(dweight, w);
     if (dbias) grads[2] = to(dbias, bias_dtype);
   }

@@ -140,3 +140,25 @@ TEST(LayerNorm, ErrorsNameTheOp) {
   EXPECT_EQ(message_of<DTypeError>([&] { rms_norm(x.to(DType::int32), {4}); }),
             "rms_norm: needs a floating point tensor, got int32; cast with to<float>()");
 }
+
+DEVICE_TEST(LayerNorm, AddsToTheGradientThatIsThere) {
+  const std::pair<DType, double> types[] = {
+      {DType::float64, 1e-13}, {DType::float32, 4e-5}, {DType::float16, 4e-2}, {DType::bfloat16, 3e-1}};  // numbers up to 20
+  for (auto [type, tolerance] : types)
+    for (bool center : {true, false})
+      for (int64_t n : {1, 7, 64, 1000}) {
+        AnyTensor x = draw({6, n}, -1, 3, 3).to(type), w = draw({n}, 0.5, 2, 4).to(type), g = draw({6, n}, -1, 1, 5).to(type);
+        AnyTensor held, before;
+        auto gradient = [&](DType t, bool hold, bool composed) {
+          AnyTensor leaf = x.to(t).requires_grad_(), h = leaf * 1;
+          AnyTensor branch = center ? layer_norm(h, {n}, w.to(t), {}, 0.1) : rms_norm(h, {n}, w.to(t), 0.1);
+          AnyTensor past = h + 0;  // made after the norm, so its gradient is there before the norm's
+          if (hold) register_hook(past, [&](const AnyTensor& v) { return held = v, before = v.clone(), AnyTensor(); });
+          return grad({past * 3 + branch * branch}, {leaf}, {g.to(t)}, {.create_graph = composed})[0].detach();
+        };
+        const AnyTensor expected = gradient(DType::float64, false, true);
+        EXPECT_LT(distance(gradient(type, false, false), expected), tolerance) << name(type) << n << center;
+        EXPECT_LT(distance(gradient(type, true, false), expected), tolerance) << name(type) << n << center;
+        EXPECT_EQ(distance(held, before), 0) << "somebody else's gradient was written";
+      }
+}

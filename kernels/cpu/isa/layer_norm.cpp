@@ -42,7 +42,7 @@ template <class T, bool kCenter> void row(T* y, Acc<T>* mean, Acc<T>* rstd, cons
 /// With h = (x - mean) * rstd and v = g * weight: dx = rstd * (v - mean(v) - h * mean(v * h)); dweight += g * h, dbias += g.
 template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dweight, Acc<T>* dbias, const T* g, const T* x,
                                                                const Acc<T>* weight, Acc<T> mean, Acc<T> rstd, int64_t n,
-                                                               bool streams) {
+                                                               bool streams, bool more) {
   using P = Packet<T>;
   P middle = P(mean), scale = P(rstd), s[2] = {0, 0}, q[2] = {0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
@@ -62,7 +62,9 @@ template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dw
     P v = load(g + i, part);
     if (weight) v = v * load(weight + i, part);
     expect(x + n + i);
-    store_past(dx + i, (v - level - (load(x + i, part) - middle) * along) * scale, part, streams);
+    v = (v - level - (load(x + i, part) - middle) * along) * scale;
+    if (more) v = v + load(dx + i, part);
+    store_past(dx + i, v, part, streams);
   });
 }
 
@@ -88,14 +90,14 @@ void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Arra
 }
 
 void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                         const Array& mean, const Array& rstd, const Array& weight) {
+                         const Array& mean, const Array& rstd, const Array& weight, bool accumulate) {
   int64_t rows = rstd.count, n = rows ? x.count / rows : 0;
   dispatch_float("layer_norm_backward", x.dtype, [&]<class T>() {
     using A = Acc<T>;
     // The parameters' sums are taken over stretches of rows whose bounds do not depend on the threads, then over the stretches. One
     // that is not wanted alone is computed all the same.
     bool sums = dweight || dbias;
-    const bool streams = dx && rows_stream<T>(dx.data, n, dx.count);
+    const bool streams = dx && !accumulate && rows_stream<T>(dx.data, n, dx.count);
     int64_t stretch = (rows + 31) / 32;
     stretch = stretch < 16 ? 16 : stretch > 1024 ? 1024 : stretch;
     int64_t stretches = (rows + stretch - 1) / stretch;
@@ -111,7 +113,7 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
               for (int64_t r = k * stretch; r < rows && r < (k + 1) * stretch; ++r)
                 row_backward<T, center, s>(dx ? dx.as<T>() + r * n : nullptr, sum, dbias ? sum + n : nullptr, g.as<T>() + r * n,
                                            x.as<T>() + r * n, weight.as<A>(), center ? mean.as<A>()[r] : A(0), rstd.as<A>()[r], n,
-                                           streams);
+                                           streams, accumulate);
             }
             _mm_sfence();
           });
