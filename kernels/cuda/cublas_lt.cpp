@@ -24,8 +24,6 @@ void copy(const Array& y, const Array& x);
 
 namespace {
 
-#define GRADUS_TEXT(x) #x
-#define GRADUS_TEXT_OF(x) GRADUS_TEXT(x)
 struct CublasLt : Library {
   CublasLt() : Library("libcublasLt.so." GRADUS_TEXT_OF(CUBLAS_VER_MAJOR)) {}
 #define GRADUS_FUNCTION(name) decltype(&::cublasLt##name) name = find<decltype(&::cublasLt##name)>("cublasLt" #name)

@@ -25,8 +25,6 @@ void triangle(const Array& y, const Array& x, int64_t diagonal, bool upper);
 
 namespace {
 
-#define GRADUS_TEXT(x) #x
-#define GRADUS_TEXT_OF(x) GRADUS_TEXT(x)
 struct CuSolver : Library {
   CuSolver() : Library("libcusolver.so." GRADUS_TEXT_OF(CUSOLVER_VER_MAJOR)) {}
 #define GRADUS_FUNCTION(name) decltype(&::cusolverDn##name) name = find<decltype(&::cusolverDn##name)>("cusolverDn" #name)

@@ -2,6 +2,10 @@
 #pragma once
 #include <string>
 
+/// A macro's value as text: the version that a library's file is named after.
+#define GRADUS_TEXT(x) #x
+#define GRADUS_TEXT_OF(x) GRADUS_TEXT(x)
+
 namespace gradus::cuda {
 
 /// One that stays loaded until the program ends. Derive from it, with a member for each function that is called:

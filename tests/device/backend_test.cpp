@@ -3,30 +3,19 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
 #include "kernels/accelerator.h"
-#include "kernels/caching_allocator.h"
 #include "kernels/table.h"
 #include "tests/check.h"
+#include "tests/device/host_memory.h"
 #include "tests/device/train_xor.h"
 
 using namespace gradus;
 using namespace gradus::testing;
 
 namespace {
-
-struct HostMemory final : MemorySource {
-  void* allocate(size_t bytes) noexcept override { return std::aligned_alloc(512, bytes); }
-  void free(void* p) noexcept override { std::free(p); }
-  void* record(void*) noexcept override { return nullptr; }
-  bool is_done(void*) noexcept override { return true; }
-  void wait(void*) noexcept override {}
-  void release(void*) noexcept override {}
-  std::string state() override { return "it is the host's"; }
-};
 
 struct MadeUp final : Accelerator {
   struct Copy {

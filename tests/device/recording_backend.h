@@ -2,34 +2,21 @@
 // recorded, and done in each replay. So captured steps can be tested without a GPU.
 #pragma once
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <set>
+#include <memory>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "kernels/accelerator.h"
-#include "kernels/caching_allocator.h"
 #include "kernels/recording.h"
 #include "kernels/table.h"
+#include "tests/device/host_memory.h"
 
 namespace gradus::testing {
 
 using Tasks = std::vector<std::function<void()>>;
-
-struct HostMemory final : MemorySource {
-  void* allocate(size_t bytes) noexcept override {
-    void* p = std::aligned_alloc(512, bytes);
-    std::memset(p, 0xCD, bytes);
-    return p;
-  }
-  void free(void* p) noexcept override { std::free(p); }
-  void* record(void*) noexcept override { return nullptr; }
-  bool is_done(void*) noexcept override { return true; }
-  void wait(void*) noexcept override {}
-  void release(void*) noexcept override {}
-  std::string state() override { return "it is the host's"; }
-};
 
 class RecordingDevice final : public Accelerator {
  public:
@@ -141,7 +128,6 @@ template <> struct Kept<int64_t*> {
     fault = Recording::current()->fault(count);
   }
   int64_t* get() { return here; }
-  ~Kept() = default;
   void tell() {
     if (here[0] >= 0) *fault = uint64_t(count - here[0]), recording_device().faulted = true;
     here[0] = -1;

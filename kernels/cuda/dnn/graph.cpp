@@ -258,8 +258,6 @@ class GraphPlan final : public Plan {
   }
   bool ready() const override { return own_handles().has(int(task_.device)); }
   bool run(void* const* data, void* workspace, void* stream) const override try {
-    size_t free = 0, total = 0;
-    check("cuDNN", cudaMemGetInfo(&free, &total));
     cudnnHandle_t handle = own_handles().on(int(task_.device), static_cast<cudaStream_t>(stream));
     if (!handle) return false;
     std::unordered_map<int64_t, void*> pointers;
