@@ -53,23 +53,18 @@ struct Gpt2Size {
 
 struct Gpt2Block : nn::Module {
   nn::LayerNorm ln1, ln2;
-  nn::Linear qkv, proj, up, down;
+  nn::Linear qkv, proj;
+  nn::FeedForward mlp;
   int64_t heads;
   explicit Gpt2Block(const Gpt2Size& s)
-      : ln1(s.width),
-        ln2(s.width),
-        qkv(s.width, 3 * s.width),
-        proj(s.width, s.width),
-        up(s.width, 4 * s.width),
-        down(4 * s.width, s.width),
-        heads(s.heads) {}
-  GRADUS_MEMBERS(ln1, qkv, proj, ln2, up, down)
+      : ln1(s.width), ln2(s.width), qkv(s.width, 3 * s.width), proj(s.width, s.width), mlp(s.width, 4 * s.width), heads(s.heads) {}
+  GRADUS_MEMBERS(ln1, qkv, proj, ln2, mlp)
   template <class T> Tensor<T> forward(Tensor<T> x) {
     const int64_t n = x.size(0), t = x.size(1), width = x.size(2);
     Tensor<T> parts = qkv(ln1(x)).view({n, t, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
     Tensor<T> a = scaled_dot_product_attention(parts.select(0, 0), parts.select(0, 1), parts.select(0, 2), {.is_causal = true});
     x = x + proj(a.transpose(1, 2).reshape({n, t, width}));
-    return x + down(gelu_tanh(up(ln2(x))));
+    return x + mlp(ln2(x));
   }
 };
 

@@ -37,14 +37,13 @@ struct Attention : nn::Module {
 struct Block : nn::Module {
   nn::LayerNorm ln_1, ln_2;
   Attention attn;
-  nn::Linear c_fc, c_proj;
-  GRADUS_MEMBERS(ln_1, attn, ln_2, nn::named("mlp.c_fc", c_fc), nn::named("mlp.c_proj", c_proj))
+  nn::FeedForward mlp;
+  GRADUS_MEMBERS(ln_1, attn, ln_2, mlp)
 
-  Block(int64_t width, int64_t heads)
-      : ln_1(width), ln_2(width), attn(width, heads), c_fc(width, 4 * width), c_proj(4 * width, width) {}
+  Block(int64_t width, int64_t heads) : ln_1(width), ln_2(width), attn(width, heads), mlp(width, 4 * width) {}
   template <class T> Tensor<T> forward(Tensor<T> x) {
     x = x + attn(ln_1(x));
-    return x + c_proj(gelu_tanh(c_fc(ln_2(x))));
+    return x + mlp(ln_2(x));
   }
 };
 

@@ -15,7 +15,6 @@
 #include "gradus/core/error.h"
 #include "gradus/core/tuning.h"
 #include "kernels/cuda/library.h"
-#include "kernels/cuda/product.h"
 #include "kernels/cuda/scratch.h"
 
 namespace gradus::cuda {
@@ -57,10 +56,10 @@ constexpr int kCandidates = 8, kRuns = 5;  // of tuning
 
 /// All that a choice depends on. The library calls its left factor A: our b.
 struct Question {
-  int64_t device, tuned, type, compute, bias, accumulate;
+  int64_t device, tuned, type, compute, epilogue, accumulate;
   int64_t rows, columns, inner, batches, y_step;
   int64_t a_columns, a_leading, a_step, b_columns, b_leading, b_step;
-  int64_t a_alignment, b_alignment, y_alignment;
+  int64_t a_alignment, b_alignment, y_alignment, vector_alignment, h_alignment;
   bool operator==(const Question&) const = default;
 };
 struct Hash {
@@ -89,6 +88,19 @@ cublasComputeType_t compute_of(DType t, Float32Precision precision) {
   return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
+cublasLtEpilogue_t epilogue_of(const After& after) {
+  const bool vector = bool(after.vector);
+  switch (after.what) {
+    case Epilogue::bias: return CUBLASLT_EPILOGUE_BIAS;
+    case Epilogue::gelu:
+      if (after.h) return vector ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+      return vector ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+    case Epilogue::gelu_backward: return vector ? CUBLASLT_EPILOGUE_DGELU_BGRAD : CUBLASLT_EPILOGUE_DGELU;
+    case Epilogue::sums: return CUBLASLT_EPILOGUE_BGRADB;  // our a is its B
+    default: return CUBLASLT_EPILOGUE_DEFAULT;
+  }
+}
+
 /// Remembers whether all of several calls went well.
 class Steps {
  public:
@@ -107,6 +119,11 @@ class Steps {
     note(lt_.MatrixLayoutSetAttribute(&d, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &n, sizeof n));
     note(lt_.MatrixLayoutSetAttribute(&d, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step));
   }
+  /// Where the epilogue's operands lie. When choices are asked for, only their alignment matters.
+  void operands(cublasLtMatmulDescOpaque_t& d, const void* vector, const void* h) {
+    if (vector) set(d, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+    if (h) set(d, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, h);
+  }
   void note(cublasStatus_t status) { well_ &= status == CUBLAS_STATUS_SUCCESS; }
   explicit operator bool() const { return well_; }
 
@@ -117,7 +134,7 @@ class Steps {
 
 /// The library's choices, best first, among algorithms that add up in a fixed order and in the type of the sums.
 std::vector<Choice> choose(const CublasLt& lt, cublasLtHandle_t handle, DType dtype, const ProductPlan& p, const Question& q,
-                           const void* bias) {
+                           const After& after) {
   Choice c;
   Steps steps(lt);
   const cudaDataType type = type_of(dtype);
@@ -126,10 +143,10 @@ std::vector<Choice> choose(const CublasLt& lt, cublasLtHandle_t handle, DType dt
   // Rows of ours are its columns: a factor whose rows lie whole needs no turning.
   steps.set(c.product, CUBLASLT_MATMUL_DESC_TRANSA, int32_t(p.b.columns ? CUBLAS_OP_T : CUBLAS_OP_N));
   steps.set(c.product, CUBLASLT_MATMUL_DESC_TRANSB, int32_t(p.a.columns ? CUBLAS_OP_T : CUBLAS_OP_N));
-  if (bias) {  // one a column of ours is one a row of its own, as it wants them
-    steps.set(c.product, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t(CUBLASLT_EPILOGUE_BIAS));
-    steps.set(c.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);  // of which only the alignment matters here
-  }
+  // One element a column of ours is one a row of its own, as it wants them.
+  steps.set(c.product, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t(q.epilogue));
+  steps.operands(c.product, after.vector.data, after.h.data);
+  if (after.h) steps.set(c.product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.columns);
   steps.layout(c.left, type, p.b.size, p.b.count, p.b.leading, p.batches, p.b.step);
   steps.layout(c.right, type, p.a.size, p.a.count, p.a.leading, p.batches, p.a.step);
   steps.layout(c.result, type, p.columns, p.rows, p.columns, p.batches, p.y_step);
@@ -163,7 +180,7 @@ class Choices {
  public:
   /// Null handle: the device has none. A tuned choice is that of several which takes the least time by measure(choice); where that may not be
   /// found out now, one that is known, or else the library's first.
-  template <class Measure> Choice find(const CublasLt& lt, DType dtype, const ProductPlan& p, Question q, const void* bias,
+  template <class Measure> Choice find(const CublasLt& lt, DType dtype, const ProductPlan& p, Question q, const After& after,
                                        bool may_measure, cublasLtHandle_t* handle, Measure measure) {
     std::lock_guard lock(mutex_);
     Device& device = devices_[q.device];
@@ -179,7 +196,7 @@ class Choices {
     if (found == known_.end() && q.tuned && !may_measure) q.tuned = false, found = known_.find(q);
     if (found != known_.end()) return found->second;
     if (known_.size() >= kMostChoices) known_.clear();
-    const std::vector<Choice> all = choose(lt, device.handle, dtype, p, q, bias);
+    const std::vector<Choice> all = choose(lt, device.handle, dtype, p, q, after);
     Choice best = all.empty() ? Choice{} : all[0];
     double least = all.size() > 1 ? measure(best) : 0;
     for (size_t i = 1; i < all.size(); ++i)
@@ -205,11 +222,14 @@ Choices& choices() {
   return *all;
 }
 
-/// Bytes that all the matrices of a product are aligned to, up to the 256 beyond which nobody asks.
+/// Bytes that an address is aligned to, up to the 256 beyond which nobody asks.
+int64_t alignment(uint64_t address) { return int64_t((address | 256) & (~(address | 256) + 1)); }
+int64_t alignment(const void* data) { return alignment(reinterpret_cast<uintptr_t>(data)); }
+/// That of all the matrices of a product.
 int64_t alignment(const void* data, int item, const ProductPlan& p, int64_t ProductPlan::Axis::*step) {
-  uint64_t bits = reinterpret_cast<uintptr_t>(data) | 256;
+  uint64_t bits = reinterpret_cast<uintptr_t>(data);
   for (int d = 0; d < p.calls_rank; ++d) bits |= uint64_t(p.calls[d].*step) * uint64_t(item);
-  return int64_t(bits & (~bits + 1));
+  return alignment(bits);
 }
 
 /// Memory for a dense copy of x where the library needs one; x then stands for the copy.
@@ -229,18 +249,17 @@ struct Copied {
 /// A product of the library's, with its operands but for where the batch's outer axes are.
 class Product {
  public:
-  Product(const CublasLt& lt, DType t, double alpha, bool accumulate, const void* left, const void* right, const void* bias)
-      : lt_(lt), left_(left), right_(right), bias_(bias), is_double_(t == DType::float64) {
+  Product(const CublasLt& lt, DType t, double alpha, bool accumulate, const void* left, const void* right, const After& after)
+      : lt_(lt), left_(left), right_(right), after_(after), is_double_(t == DType::float64) {
     scales_[0] = alpha, scales_[1] = accumulate;
     float_scales_[0] = float(alpha), float_scales_[1] = accumulate;
   }
   /// `at`: bytes behind where the factors begin.
   cublasStatus_t run(const Choice& c, int64_t at_left, int64_t at_right, void* to, const std::optional<Scratch>& workspace) const {
     Choice now = c;
-    if (bias_) {
-      const auto status = lt_.MatmulDescSetAttribute(&now.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias_, sizeof bias_);
-      if (status != CUBLAS_STATUS_SUCCESS) return status;
-    }
+    Steps steps(lt_);
+    steps.operands(now.product, after_.vector.data, after_.h.data);
+    if (!steps) return CUBLAS_STATUS_INVALID_VALUE;
     const void* scales[2] = {is_double_ ? static_cast<const void*>(scales_) : float_scales_,
                              is_double_ ? static_cast<const void*>(scales_ + 1) : float_scales_ + 1};
     return lt_.Matmul(handle, &now.product, scales[0], static_cast<const char*>(left_) + at_left, &now.left,
@@ -268,7 +287,8 @@ class Product {
 
  private:
   const CublasLt& lt_;
-  const void *left_, *right_, *bias_;
+  const void *left_, *right_;
+  const After& after_;
   double scales_[2];
   float float_scales_[2];
   bool is_double_;
@@ -279,18 +299,21 @@ bool is_captured() {
   return cudaStreamIsCapturing(stream(), &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
 }
 
-bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
+bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b, After after, double alpha, bool accumulate,
               Float32Precision precision) {
   const ProductPlan p = plan_product(y, a, b);
-  if (p.batches > INT32_MAX) return false;
+  if (p.batches > INT32_MAX || !fits(p, after)) return false;
   const int item = int(item_size(y.dtype));
   const Copied right(a, p.a.copied), left(b, p.b.copied);  // to the library, whose rows are our columns
-  const Copied addend(bias, bias && reinterpret_cast<uintptr_t>(bias.data) % 16 != 0);  // which it takes on 16 bytes only
+  const bool is_bias = after.what == Epilogue::bias;
+  const Copied addend(after.vector,
+                      is_bias && reinterpret_cast<uintptr_t>(after.vector.data) % 16 != 0);  // it takes them on 16 bytes only
+  after.vector = addend.x;
   const Question q{.device = selected_device(),
                    .tuned = kernel_tuning(),
                    .type = int64_t(y.dtype),
                    .compute = compute_of(y.dtype, precision),
-                   .bias = bool(bias),
+                   .epilogue = epilogue_of(after),
                    .accumulate = accumulate,
                    .rows = p.rows,
                    .columns = p.columns,
@@ -305,11 +328,13 @@ bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b
                    .b_step = p.b.step,
                    .a_alignment = alignment(right.x.data, item, p, &ProductPlan::Axis::a),
                    .b_alignment = alignment(left.x.data, item, p, &ProductPlan::Axis::b),
-                   .y_alignment = alignment(y.data, item, p, &ProductPlan::Axis::y)};
-  Product product(lt, y.dtype, alpha, accumulate, left.x.data, right.x.data, addend.x.data);
+                   .y_alignment = alignment(y.data, item, p, &ProductPlan::Axis::y),
+                   .vector_alignment = alignment(after.vector.data),
+                   .h_alignment = alignment(after.h.data)};
+  Product product(lt, y.dtype, alpha, accumulate, left.x.data, right.x.data, after);
   std::optional<Scratch> result;  // of what is only timed
   const Choice c =
-      choices().find(lt, y.dtype, p, q, addend.x.data, q.tuned && !is_captured(), &product.handle, [&](const Choice& candidate) {
+      choices().find(lt, y.dtype, p, q, after, q.tuned && !is_captured(), &product.handle, [&](const Choice& candidate) {
         if (!result) result.emplace(size_t((p.batches - 1) * p.y_step + p.rows * p.columns) * size_t(item));
         return product.measure(candidate, result->as<void>());
       });
@@ -336,13 +361,13 @@ bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b
 
 }  // namespace
 
-bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
+bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const After& after, double alpha, bool accumulate,
                       Float32Precision precision) {
-  if (!is_float(y.dtype) || alpha == 0 || a.size(-1) == 0) return false;  // by the library 0 times NaN would be 0
+  if (y.count == 0 || !is_float(y.dtype) || alpha == 0 || a.size(-1) == 0) return false;  // by the library 0 times NaN would be 0
   const CublasLt& lt = library();
   if (!lt) return false;
   try {
-    return multiply(lt, y, a, b, bias, alpha, accumulate, precision);
+    return multiply(lt, y, a, b, after, alpha, accumulate, precision);
   } catch (const OutOfMemory&) {  // all that it takes is taken before it begins
     return false;
   }
@@ -353,7 +378,7 @@ bool cublas_lt_matmul(const Array& y, const Array& a, const Array& b, const Arra
 #else  // a toolkit without cuBLASLt
 
 namespace gradus::cuda {
-bool cublas_lt_matmul(const Array&, const Array&, const Array&, const Array&, double, bool, Float32Precision) { return false; }
+bool cublas_lt_matmul(const Array&, const Array&, const Array&, const After&, double, bool, Float32Precision) { return false; }
 }  // namespace gradus::cuda
 
 #endif

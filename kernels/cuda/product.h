@@ -28,6 +28,21 @@ struct ProductPlan {
 /// The shapes are those of the row `matmul`: equal ranks of at least 2, batch axes broadcast, y row-major.
 ProductPlan plan_product(const Array& y, const Array& a, const Array& b);
 
+/// What the library does with a product on its way to y, or with a factor on its way in; else y is the product alone.
+enum class Epilogue : uint8_t {
+  none,
+  bias,           // + vector, which has an element a column
+  gelu,           // the same, which goes to h, then gelu_tanh; both may be absent
+  gelu_backward,  // times the slope of gelu_tanh at h; its columns' sums go to the vector, which may be absent
+  sums,           // the sums of a's rows go to the vector
+};
+struct After {
+  Epilogue what = Epilogue::none;
+  Array vector = {}, h = {};  // dense, and h of y's shape
+};
+/// Whether the library can do it in a call of that plan at all: it wants one product, addresses of 16 bytes and rows of h of 8 numbers.
+bool fits(const ProductPlan& p, const After& after);
+
 /// The row `matmul` with a precision of the caller's.
 void multiply_matrices(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,
                        Float32Precision precision);

@@ -27,6 +27,9 @@ const KernelTable& table() {
     OFFERS(sum);
     OFFERS(reduce);
     OFFERS(matmul);
+    OFFERS(matmul_sums);
+    OFFERS(matmul_gelu);
+    OFFERS(matmul_gelu_backward);
     OFFERS(softmax);
     OFFERS(softmax_backward);
     OFFERS(cross_entropy);

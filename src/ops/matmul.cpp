@@ -1,19 +1,14 @@
 // Products. All end in one kernel, which takes matrices in any layout: a transposed operand is a view and no copy.
 #include "gradus/ops/matmul.h"
 
-#include "gradus/autograd/gradient.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
-#include "src/ops/op.h"
+#include "src/ops/matrix.h"
 
 namespace gradus {
 
 namespace {
-
-void check_number(const char* op, const AnyTensor& x) {
-  if (x.dtype() == DType::boolean) fail<DTypeError>(op, ": has no meaning for bool; cast with to<float>()");
-}
 
 /// Two shapes whose inner sizes differ; says so if the other way round would fit.
 [[noreturn, gnu::cold]] void fail_inner(const char* op, const AnyTensor& a, const AnyTensor& b, int64_t inner_a, int64_t inner_b) {
@@ -24,35 +19,6 @@ void check_number(const char* op, const AnyTensor& x) {
     hint = "(x.t(), w)?";
   if (!hint.empty()) hint = std::string("; did you mean ") + op + hint;
   fail<ShapeError>(op, ": ", a.shape(), " x ", b.shape(), ": inner sizes ", inner_a, " and ", inner_b, " differ", hint);
-}
-
-/// A matrix, or a batch of such, as the kernel sees it; its shape may differ from the tensor's.
-struct Matrix {
-  Shape shape, stride;
-  Array view;
-  explicit Matrix(const AnyTensor& x) : shape(x.shape()), stride(x.stride()), view(array(x)) {}
-  Matrix(const Matrix&) = delete;
-
-  Matrix& transposed() {
-    std::swap(shape[-2], shape[-1]), std::swap(stride[-2], stride[-1]);
-    return *this;
-  }
-  /// A vector as a matrix of one row or one column.
-  Matrix& row() { return shape.insert(0, 1), stride.insert(0, shape[1]), *this; }
-  Matrix& column() { return shape.push_back(1), stride.push_back(1), *this; }
-  const Array& array_view() {
-    view.rank = shape.rank, view.shape = shape.size, view.stride = stride.size, view.contiguous = false;
-    return view;
-  }
-};
-
-void multiply(const char* op, const AnyTensor& y, Matrix& out, Matrix& a, Matrix& b, const AnyTensor& bias = {}, double alpha = 1,
-              bool accumulate = false) {
-  kernel(op, &KernelTable::matmul, y)(out.array_view(), a.array_view(), b.array_view(), array(bias), alpha, accumulate);
-}
-void multiply(const char* op, const AnyTensor& y, Matrix& a, Matrix& b) {
-  Matrix out(y);
-  multiply(op, y, out, a, b);
 }
 
 // Gradients. They run as plain kernel calls where no graph of the gradient is wanted, and as public ops where one is.
@@ -105,11 +71,6 @@ AnyTensor with_rank(const AnyTensor& x, int rank) {
   Shape shape = x.shape();
   while (shape.rank < rank) shape.insert(0, 1);
   return shape.rank == x.dim() ? x : reshape(x, shape);
-}
-
-void check_product(const char* op, const AnyTensor& a, const AnyTensor& b) {
-  check_same(op, a, b);
-  check_number(op, a);
 }
 
 }  // namespace
@@ -299,75 +260,6 @@ AnyTensor addmv(const AnyTensor& x, const AnyTensor& a, const AnyTensor& v, cons
   check_defined("addmv", x);
   AnyTensor column = x.dim() == 0 ? x : x.unsqueeze(-1);
   return add_product("addmv", column, a, v.unsqueeze(1), options).squeeze(-1);
-}
-
-// ---- linear ------------------------------------------------------------------------------------------------------------------
-
-namespace {
-
-/// (..., n) as one matrix of rows; the tensor has to live as long as the matrix. `copy` holds its own memory where it must.
-struct Rows : Matrix {
-  static const AnyTensor& flat(const AnyTensor& x, AnyTensor& copy) {
-    if (x.is_contiguous() || x.dim() == 2) return x;
-    return copy = dense(x);
-  }
-  explicit Rows(const AnyTensor& x, int64_t rows, AnyTensor&& copy = {}) : Matrix(flat(x, copy)), copy(std::move(copy)) {
-    if (shape.rank == 2) return;
-    int64_t n = shape[-1];
-    shape = {rows, n}, stride = {n, 1};
-  }
-  AnyTensor copy;
-};
-
-}  // namespace
-
-AnyTensor linear(const AnyTensor& x, const AnyTensor& weight, const AnyTensor& bias) {
-  check_product("linear", x, weight);
-  check_rank("linear", "the weight", weight, 2);
-  int64_t in = weight.size(1), out = weight.size(0);
-  if (x.dim() == 0 || x.size(-1) != in)
-    fail<ShapeError>("linear: input ", x.shape(), ", weight ", weight.shape(), ": the input's last size must be ", in);
-  if (bias.defined()) {
-    check_same("linear", x, bias);
-    if (bias.dim() != 1 || bias.size(0) != out) fail<ShapeError>("linear: bias ", bias.shape(), " for ", out, " outputs");
-  }
-  Shape shape = x.shape();
-  shape[-1] = out;
-  int64_t rows = 1;
-  for (int d = 0; d < x.dim() - 1; ++d) rows *= x.shape()[d];
-  AnyTensor y = empty(shape, x.dtype(), x.device());
-  AnyTensor b = bias.defined() ? dense(bias) : bias;
-  {
-    Rows to(y, rows), from(x, rows);
-    Matrix w(weight);
-    multiply("linear", y, to, from, w.transposed(), b);
-  }
-  if (!is_float(x.dtype())) return y;
-  record("linear", y, {&x, &weight, &bias}, [rows, x = Saved(x), weight = Saved(weight)](const AnyTensor& g, AnyTensor* grads) {
-    if (is_grad_enabled()) {
-      AnyTensor w = weight();
-      if (wanted(0)) grads[0] = matmul(g, w);
-      if (wanted(1)) grads[1] = mm(reshape(g, {rows, w.size(0)}).t(), reshape(x(), {rows, w.size(1)}));
-      if (wanted(2)) grads[2] = g;
-      return;
-    }
-    AnyTensor w = weight(), in = x();
-    Rows from(g, rows);
-    if (wanted(0)) {
-      grads[0] = empty(in.shape(), g.dtype(), g.device());
-      Rows to(grads[0], rows);
-      Matrix mw(w);
-      multiply("linear", grads[0], to, from, mw);
-    }
-    if (wanted(2)) grads[2] = g;  // the engine sums it down
-    if (wanted(1) && !(rows == 1 && give_outer_product(1, g, in))) {
-      grads[1] = empty(w.shape(), g.dtype(), g.device());
-      Rows input(in, rows);
-      Matrix to(grads[1]);
-      multiply("linear", grads[1], to, from.transposed(), input);
-    }
-  });
-  return y;
 }
 
 }  // namespace gradus

@@ -246,6 +246,17 @@ GPU_TEST(Gpu, TunedProductsAreProducts) {
       EXPECT_EQ(distance(linear(x, w, z), once), 0) << "what won once is kept";
       AnyTensor sum = matmul(a, b), added = x.dim() == 2 ? addmm(sum.to(kGpu), x, y, {.beta = 2}) : matmul(x, y) * 3;
       EXPECT_LE(distance(added, sum * 3), 16 * tolerance(t)) << name(t);
+      std::vector<AnyTensor> here, there;
+      for (AnyTensor p :
+           {a, draw({64, 90}, -0.3, 0.3, 4, t), draw({64}, -1, 1, 5, t), draw({90, 64}, -0.3, 0.3, 6, t), draw({90}, -1, 1, 7, t)})
+        here.push_back(p.requires_grad_()), there.push_back(p.detach().to(kGpu).requires_grad_());
+      for (int round = 0; round < 2; ++round) {
+        AnyTensor left = feed_forward(here[0], here[1], here[2], here[3], here[4]), g = draw(left.shape(), -1, 1, 8, t);
+        AnyTensor right = feed_forward(there[0], there[1], there[2], there[3], there[4]);
+        EXPECT_LE(distance(right, left), 16 * tolerance(t)) << name(t);
+        const std::vector<AnyTensor> wanted = grad({left}, here, {g}), got = grad({right}, there, {g.to(kGpu)});
+        for (size_t i = 0; i < got.size(); ++i) EXPECT_LE(distance(got[i], wanted[i]), 32 * tolerance(t)) << name(t) << " " << i;
+      }
     }
   set_kernel_tuning(false);
 }

@@ -167,6 +167,33 @@ TEST(CudaProduct, TakesAsFewCallsAsLayoutsAllow) {
   EXPECT_TRUE(plan({4, 5}, Sample({4, 6}, {0, 1}, 0, {true, false}, 1), Dense({6, 5})).a.copied);
 }
 
+TEST(CudaProduct, StepsAfterItAreTheLibrarysWhereItCanDoThem) {
+  using cuda::Epilogue;
+  alignas(16) float numbers[32] = {};
+  auto at = [&](int i) { return Array{numbers + i}; };
+  const ProductPlan one = cuda::plan_product(Dense({4, 16}).array, Dense({4, 3}).array, Dense({3, 16}, true).array);
+  const ProductPlan odd = cuda::plan_product(Dense({4, 12}).array, Dense({4, 3}).array, Dense({3, 12}).array);
+  const ProductPlan batch = cuda::plan_product(Dense({2, 4, 16}).array, Dense({2, 4, 3}).array, Dense({2, 3, 16}).array);
+  const ProductPlan several = cuda::plan_product(Dense({2, 2, 4, 16}).array, Dense({2, 1, 4, 3}).array, Dense({1, 2, 3, 16}).array);
+  for (const ProductPlan* p : {&one, &odd, &batch, &several}) {
+    EXPECT_TRUE(cuda::fits(*p, {}));
+    EXPECT_TRUE(cuda::fits(*p, {Epilogue::bias, at(1)})) << "a bias is brought to where it has to be";
+  }
+  EXPECT_TRUE(cuda::fits(one, {Epilogue::gelu, at(4), at(8)}));
+  EXPECT_TRUE(cuda::fits(one, {Epilogue::gelu, {}, at(8)}));
+  EXPECT_TRUE(cuda::fits(one, {Epilogue::gelu_backward, at(4), at(0)}));
+  EXPECT_TRUE(cuda::fits(one, {Epilogue::sums, at(4)}));
+  EXPECT_FALSE(cuda::fits(one, {Epilogue::gelu, at(4), at(1)}));
+  EXPECT_FALSE(cuda::fits(one, {Epilogue::gelu_backward, at(2), at(8)}));
+  EXPECT_FALSE(cuda::fits(one, {Epilogue::sums, at(3)}));
+  EXPECT_FALSE(cuda::fits(odd, {Epilogue::gelu, at(4), at(8)})) << "rows of h of 12";
+  EXPECT_TRUE(cuda::fits(odd, {Epilogue::gelu, at(4)})) << "which nobody asked for";
+  EXPECT_TRUE(cuda::fits(odd, {Epilogue::sums, at(4)}));
+  for (const ProductPlan* p : {&batch, &several})
+    for (Epilogue what : {Epilogue::gelu, Epilogue::gelu_backward, Epilogue::sums})
+      EXPECT_FALSE(cuda::fits(*p, {what, at(4), at(8)}));
+}
+
 TEST(CudaTable, OffersEveryKernel) {
   const KernelTable& table = cuda::table();
 #define GRADUS_KERNEL(name, parameters) EXPECT_NE(table.name, nullptr) << #name;

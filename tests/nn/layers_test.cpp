@@ -54,6 +54,19 @@ TEST(Linear, ProductsAndBias) {
   EXPECT_NE(message_of<ValueError>([] { nn::Linear(0, 4); }).find("Linear: in is 0"), std::string::npos);
 }
 
+TEST(FeedForward, IsItsTwoLayersAndGeluBetween) {
+  nn::FeedForward mlp(3, 8);
+  EXPECT_EQ(shapes_of(mlp), (Names{"c_fc.weight [8, 3]", "c_fc.bias [8]", "c_proj.weight [3, 8]", "c_proj.bias [3]"}));
+  AnyTensor x = draw({2, 5, 3}, -1, 1, 3);
+  expect_typed(mlp, x);
+  EXPECT_EQ(check(mlp, x), "");
+  EXPECT_LT(distance(mlp(x), mlp.c_proj(gelu_tanh(mlp.c_fc(x)))), 1e-14);
+  nn::FeedForward plain(3, 4, {.bias = false});
+  EXPECT_EQ(shapes_of(plain), (Names{"c_fc.weight [4, 3]", "c_proj.weight [3, 4]"}));
+  EXPECT_EQ(check(plain, x), "");
+  EXPECT_NE(message_of<ShapeError>([&] { mlp(draw({2, 4})); }).find("feed_forward"), std::string::npos);
+}
+
 TEST(Bilinear, SumsOverBothInputs) {
   nn::Bilinear layer(2, 3, 4);
   layer.to<double>();
@@ -310,6 +323,7 @@ TEST(Layers, AnUndefinedTensorIsAnError) {
     EXPECT_NE(message.find("undefined"), std::string::npos) << nn::type_name(module) << ": " << message;
   };
   refused(nn::Linear(2, 3));
+  refused(nn::FeedForward(2, 3));
   refused(nn::Conv1d({.in = 1, .out = 1, .kernel = 1}));
   refused(nn::Conv2d({.in = 1, .out = 1, .kernel = 1}));
   refused(nn::ConvTranspose1d({.in = 1, .out = 1, .kernel = 1}));

@@ -131,6 +131,7 @@ DEVICE_TEST(Precision, LayersAgreeWithDouble) {
   };
   manual_seed(2);
   add("Linear", {5, 24}, nn::Linear(24, 16));
+  add("FeedForward", {2, 5, 24}, nn::FeedForward(24, 96));
   add("Conv2d", {2, 3, 9, 9}, nn::Conv2d({.in = 3, .out = 8, .kernel = 3, .stride = 2, .padding = 1}));
   add("BatchNorm2d", {4, 6, 5, 5}, nn::BatchNorm2d(6));
   add("GroupNorm", {4, 6, 5, 5}, nn::GroupNorm({.groups = 2, .channels = 6}));

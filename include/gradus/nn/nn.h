@@ -6,6 +6,7 @@
 #include "gradus/nn/conv.h"
 #include "gradus/nn/dropout.h"
 #include "gradus/nn/embedding.h"
+#include "gradus/nn/feed_forward.h"
 #include "gradus/nn/init.h"
 #include "gradus/nn/linear.h"
 #include "gradus/nn/loss.h"

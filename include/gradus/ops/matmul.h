@@ -43,6 +43,10 @@ AnyTensor addmv(const AnyTensor& x, const AnyTensor& a, const AnyTensor& v, cons
 /// x W' + bias over the last axis of x: (..., in) with a weight of (out, in) and a bias of (out), which may be undefined, gives
 /// (..., out).
 AnyTensor linear(const AnyTensor& x, const AnyTensor& weight, const AnyTensor& bias = {});
+/// linear(gelu_tanh(linear(x, weight1, bias1)), weight2, bias2), the two layers after attention in a transformer, in fewer passes over
+/// memory where the device has them: (..., in) with weights of (hidden, in) and (out, hidden) gives (..., out). Biases may be undefined.
+AnyTensor feed_forward(const AnyTensor& x, const AnyTensor& weight1, const AnyTensor& bias1, const AnyTensor& weight2,
+                       const AnyTensor& bias2);
 /// a' W[k] b + bias[k] for each k: (..., in1) and (..., in2) with a weight of (out, in1, in2) give (..., out).
 AnyTensor bilinear(const AnyTensor& a, const AnyTensor& b, const AnyTensor& weight, const AnyTensor& bias = {});
 
@@ -80,5 +84,9 @@ template <class T> Tensor<T> linear(const Tensor<T>& x, const Tensor<T>& weight,
 }
 template <class T, class U>
 requires(!std::is_same_v<T, U>) void linear(const Tensor<T>&, const Tensor<U>&) = delete;
+template <class T> Tensor<T> feed_forward(const Tensor<T>& x, const Tensor<T>& weight1, const Tensor<T>& bias1,
+                                          const Tensor<T>& weight2, const Tensor<T>& bias2) {
+  return Tensor<T>(feed_forward(untyped(x), untyped(weight1), untyped(bias1), untyped(weight2), untyped(bias2)));
+}
 
 }  // namespace gradus
