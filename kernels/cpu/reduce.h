@@ -44,7 +44,7 @@ struct Columns {
   char* y;
   int64_t width;
 };
-inline constexpr int64_t kMaxWidth = 1024;
+inline constexpr int64_t kMaxWidth = 2048;
 
 /// A kind of reduction for one dtype and instruction set.
 struct Fold {

@@ -323,6 +323,27 @@ TEST(Reduce, LongSumsAreAccurate) {
             2e-7);
 }
 
+TEST(Reduce, WidthsAndDepthsAroundTheBlocks) {
+  // Small integers: every order of adding gives the same sum. Nothing may be counted twice or read from beyond the last element.
+  for (int64_t n : {1, 2, 3, 15, 16, 17, 31, 32, 33, 34, 63, 64, 65, 2047, 2048, 2049, 4097}) {
+    for (DType type : {DType::float32, DType::float64, DType::int64}) {
+      AnyTensor x = full({2 * n - 1}, 1000, type);
+      AnyTensor every_second = x.slice(0, 0, 2 * n - 1, 2);
+      every_second.copy_(remainder(arange(n), 7).to(type));
+      EXPECT_EQ(sum(every_second).item(), sum(every_second.contiguous().to(DType::int64)).item()) << n << " of " << name(type);
+    }
+  }
+  for (int64_t width : {16, 100, 2047, 2049, 4100}) {
+    for (int64_t depth : {1, 2, 3, 4, 5, 7, 255, 257, 260, 521}) {
+      AnyTensor x = remainder(arange(3 * depth * width), 11).to(DType::float32).view({3, depth, width});
+      AnyTensor by_row = full({width}, 0, DType::float32);  // the middle axis is cut, so that two axes cannot be one
+      AnyTensor part = depth > 4 ? x.slice(1, 2, depth) : x;
+      for (int64_t i = 0; i < 3; ++i)
+        for (int64_t k = 0; k < part.size(1); ++k) by_row += part.select(0, i).select(0, k);
+      EXPECT_TRUE(equal(sum(part, {0, 1}), by_row)) << width << " wide, " << depth << " deep";
+    }
+  }
+}
 TEST(Reduce, SameBitsForAnyNumberOfThreads) {
   AnyTensor x = draw({1 << 21}, -1, 1, 9, DType::float32);
   std::vector<AnyTensor> views = {x,
