@@ -25,9 +25,8 @@ template <class T> GRADUS_FN int64_t every_second(T* y, const T* x, int64_t n) {
     const T* from = x + 2 * i;
     for (int k = 0; k < 2; ++k) __builtin_prefetch(reinterpret_cast<const char*>(from) + 4096 + k * 64, 0, 2);
     V a = load_bits<V>(from), b = load_bits<V>(from + kLanes);
-    [&]<int... I>(std::integer_sequence<int, I...>) {
-      store_bits(y + i, __builtin_shufflevector(a, b, 2 * I...));
-    }(std::make_integer_sequence<int, kLanes>());
+    [&]<int... I>(std::integer_sequence<int, I...>) { store_bits(y + i, __builtin_shufflevector(a, b, 2 * I...)); }
+    (std::make_integer_sequence<int, kLanes>());
   }
   return i;
 }
