@@ -16,6 +16,7 @@
 #include "gradus/core/tuning.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/scratch.h"
+#include "kernels/cuda/timing.h"
 
 namespace gradus::cuda {
 
@@ -52,7 +53,7 @@ const CublasLt& library() {
 
 constexpr size_t kWorkspace = size_t(32) << 20;  // the most that an algorithm may ask for; most ask for nothing
 constexpr size_t kMostChoices = 4096;
-constexpr int kCandidates = 8, kRuns = 5;  // of tuning
+constexpr int kCandidates = 8;  // of tuning
 
 /// All that a choice depends on. The library calls its left factor A: our b.
 struct Question {
@@ -271,16 +272,7 @@ class Product {
     std::optional<Scratch> workspace;
     if (c.workspace) workspace.emplace(c.workspace);
     if (run(c, 0, 0, to, workspace) != CUBLAS_STATUS_SUCCESS) return cudaGetLastError(), std::numeric_limits<double>::infinity();
-    Accelerator& device = accelerator();
-    const int number = selected_device();
-    void* events[2] = {device.new_event(number), device.new_event(number)};
-    device.record(events[0], number, stream());
-    for (int i = 0; i < kRuns; ++i) run(c, 0, 0, to, workspace);
-    device.record(events[1], number, stream());
-    device.synchronize_event(events[1]);
-    const double time = device.milliseconds(events[0], events[1]);
-    for (void* event : events) device.free_event(number, event);
-    return time;
+    return milliseconds([&] { run(c, 0, 0, to, workspace); });
   }
 
   cublasLtHandle_t handle = nullptr;
@@ -293,11 +285,6 @@ class Product {
   float float_scales_[2];
   bool is_double_;
 };
-
-bool is_captured() {
-  cudaStreamCaptureStatus status;
-  return cudaStreamIsCapturing(stream(), &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
-}
 
 bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b, After after, double alpha, bool accumulate,
               Float32Precision precision) {

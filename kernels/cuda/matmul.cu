@@ -1,5 +1,6 @@
 // Products of matrices in any layout: 64 x 64 results a block, 4 x 4 a thread, sums in float for half types and always in the same order.
 // The plain kernel that serves every type, where cuBLASLt does not; it uses no tensor cores.
+#include "kernels/cuda/backend.h"
 #include "kernels/cuda/cublas_lt.h"
 #include "kernels/cuda/tile.cuh"
 #include "kernels/dispatch.h"
@@ -82,6 +83,11 @@ void multiply_matrices(const Array& y, const Array& a, const Array& b, const Arr
   for (int d = 0; d + 2 < y.rank; ++d) p.batch_size[d] = y.shape[d], p.batches *= y.shape[d];
   if (p.rows == 0 || p.columns == 0 || p.batches == 0) return;
   if (cublas_lt_matmul(y, a, b, {bias ? Epilogue::bias : Epilogue::none, bias}, alpha, accumulate, precision)) return;
+  if (bias && !is_half(y.dtype) &&
+      cublas_lt_matmul(y, a, b, {}, alpha, accumulate, precision)) {  // it has none of double; halfs would round twice
+    const Scalar none[2];
+    return table().add(call_over("add", y.dtype, 1, {&y, &y, &bias}, none));
+  }
   const int64_t row_tiles = (p.rows + kTile - 1) / kTile, column_tiles = (p.columns + kTile - 1) / kTile;
   if (column_tiles > 65535) throw Error("matmul: " + std::to_string(p.columns) + " columns are too many for one call");
   const dim3 grid(unsigned(row_tiles), unsigned(column_tiles), unsigned(p.batches < 65535 ? p.batches : 65535));

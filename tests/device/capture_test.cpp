@@ -16,11 +16,12 @@ constexpr int64_t kClasses = 5, kWords = 20;
 struct Net : nn::Module {
   nn::Embedding table{kWords, 8};
   nn::Linear hidden{24, 16}, out{16, kClasses};
+  nn::FeedForward mix{16, 32};
   nn::BatchNorm1d norm{16};
   nn::Dropout drop{0.3};
-  GRADUS_MEMBERS(table, hidden, out, norm, drop)
+  GRADUS_MEMBERS(table, hidden, mix, out, norm, drop)
   template <class T = float> Tensor<T> forward(const Tensor<int64_t>& index) {
-    return out(drop(relu(norm(hidden(flatten(table.forward<T>(index), 1))))));
+    return out(drop(relu(norm(mix(hidden(flatten(table.forward<T>(index), 1)))))));
   }
 };
 
@@ -45,6 +46,7 @@ template <class Optimizer> struct Training {
     net.to(device);
     using Group = typename Optimizer::Group;
     std::vector<AnyTensor> rest = net.hidden.parameters();
+    for (const AnyTensor& p : net.mix.parameters()) rest.push_back(p);
     for (const AnyTensor& p : net.out.parameters()) rest.push_back(p);
     for (const AnyTensor& p : net.norm.parameters()) rest.push_back(p);
     optimizer = std::make_unique<Optimizer>(std::vector<Group>{{net.table.parameters(), options}, {rest, options}});
