@@ -1,4 +1,5 @@
 // feed_forward against the three ops that it stands for: values, gradients of both orders, layouts, dtypes, what it saves.
+#include "gradus/autograd/gradient.h"
 #include "gradus/ops/matmul.h"
 #include "tests/check.h"
 
@@ -176,7 +177,21 @@ TEST(FeedForward, BitsDoNotDependOnTheNumberOfThreads) {
   }
 }
 
+TEST(FeedForward, OneRowLeavesWeightsOuterProducts) {
+  std::vector<AnyTensor> one = leaves(layers({1, 160}, 320, 160)), three = leaves(layers({1, 160}, 320, 160));
+  const AnyTensor v = draw({1, 160}, -1, 1, 11);
+  at_once(one).backward(v), composed(three).backward(v);
+  EXPECT_TRUE(Gradient::of(one[1]).column().defined() && Gradient::of(one[3]).column().defined()) << "as linear's are";
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_LT(distance(one[i].grad(), three[i].grad()), 1e-12) << i;
+}
+
+template <class T, class U, class V> constexpr bool kTakes = requires(Tensor<T> x, Tensor<U> w1, Tensor<V> w2) {
+  feed_forward(x, w1, {}, w2, {});
+};
+
 TEST(FeedForward, OfTypedTensors) {
+  static_assert(kTakes<float, float, float>);
+  static_assert(!kTakes<float, double, float> && !kTakes<float, float, double> && !kTakes<half, float, float>);
   Tensor<float> x = randn<float>({2, 3}), w1 = randn<float>({4, 3}), w2 = randn<float>({3, 4});
   static_assert(std::is_same_v<decltype(feed_forward(x, w1, {}, w2, {})), Tensor<float>>);
   EXPECT_EQ(feed_forward(x, w1, {}, w2, {}).shape(), (Shape{2, 3}));

@@ -88,5 +88,8 @@ template <class T> Tensor<T> feed_forward(const Tensor<T>& x, const Tensor<T>& w
                                           const Tensor<T>& weight2, const Tensor<T>& bias2) {
   return Tensor<T>(feed_forward(untyped(x), untyped(weight1), untyped(bias1), untyped(weight2), untyped(bias2)));
 }
+template <class T, class U, class V>
+requires(!std::is_same_v<T, U> || !std::is_same_v<T, V>) void feed_forward(const Tensor<T>&, const Tensor<U>&, const AnyTensor&,
+                                                                           const Tensor<V>&, const AnyTensor&) = delete;
 
 }  // namespace gradus
