@@ -289,7 +289,7 @@ class Product {
 bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b, After after, double alpha, bool accumulate,
               Float32Precision precision) {
   const ProductPlan p = plan_product(y, a, b);
-  if (p.batches > INT32_MAX || !fits(p, after)) return false;
+  if (p.batches > INT32_MAX || !fits(p, y.dtype, after)) return false;
   const int item = int(item_size(y.dtype));
   const Copied right(a, p.a.copied), left(b, p.b.copied);  // to the library, whose rows are our columns
   const bool is_bias = after.what == Epilogue::bias;

@@ -101,8 +101,9 @@ ProductPlan plan_product(const Array& y, const Array& a, const Array& b) {
   return p;
 }
 
-bool fits(const ProductPlan& p, const After& after) {
+bool fits(const ProductPlan& p, DType type, const After& after) {
   if (after.what == Epilogue::none || after.what == Epilogue::bias) return true;
+  if (after.what != Epilogue::sums && !is_half(type)) return false;
   auto aligned = [](const Array& x) { return reinterpret_cast<uintptr_t>(x.data) % 16 == 0; };
   return p.batches == 1 && p.calls_rank == 0 && aligned(after.vector) && aligned(after.h) && (!after.h || p.columns % 8 == 0);
 }

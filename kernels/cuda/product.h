@@ -40,8 +40,9 @@ struct After {
   Epilogue what = Epilogue::none;
   Array vector = {}, h = {};  // dense, and h of y's shape
 };
-/// Whether the library can do it in a call of that plan at all: it wants one product, addresses of 16 bytes and rows of h of 8 numbers.
-bool fits(const ProductPlan& p, const After& after);
+/// Whether the library is asked for it in a call of that plan: it wants one product, addresses of 16 bytes and rows of h of 8 numbers; and gelu
+/// is left to it in half types alone, since nobody says how exact its tanh is.
+bool fits(const ProductPlan& p, DType type, const After& after);
 
 /// The row `matmul` with a precision of the caller's.
 void multiply_matrices(const Array& y, const Array& a, const Array& b, const Array& bias, double alpha, bool accumulate,

@@ -175,23 +175,27 @@ TEST(CudaProduct, StepsAfterItAreTheLibrarysWhereItCanDoThem) {
   const ProductPlan odd = cuda::plan_product(Dense({4, 12}).array, Dense({4, 3}).array, Dense({3, 12}).array);
   const ProductPlan batch = cuda::plan_product(Dense({2, 4, 16}).array, Dense({2, 4, 3}).array, Dense({2, 3, 16}).array);
   const ProductPlan several = cuda::plan_product(Dense({2, 2, 4, 16}).array, Dense({2, 1, 4, 3}).array, Dense({1, 2, 3, 16}).array);
+  auto fits = [](const ProductPlan& p, const cuda::After& after, DType t = DType::bfloat16) { return cuda::fits(p, t, after); };
   for (const ProductPlan* p : {&one, &odd, &batch, &several}) {
-    EXPECT_TRUE(cuda::fits(*p, {}));
-    EXPECT_TRUE(cuda::fits(*p, {Epilogue::bias, at(1)})) << "a bias is brought to where it has to be";
+    EXPECT_TRUE(fits(*p, {}));
+    EXPECT_TRUE(fits(*p, {Epilogue::bias, at(1)})) << "a bias is brought to where it has to be";
   }
-  EXPECT_TRUE(cuda::fits(one, {Epilogue::gelu, at(4), at(8)}));
-  EXPECT_TRUE(cuda::fits(one, {Epilogue::gelu, {}, at(8)}));
-  EXPECT_TRUE(cuda::fits(one, {Epilogue::gelu_backward, at(4), at(0)}));
-  EXPECT_TRUE(cuda::fits(one, {Epilogue::sums, at(4)}));
-  EXPECT_FALSE(cuda::fits(one, {Epilogue::gelu, at(4), at(1)}));
-  EXPECT_FALSE(cuda::fits(one, {Epilogue::gelu_backward, at(2), at(8)}));
-  EXPECT_FALSE(cuda::fits(one, {Epilogue::sums, at(3)}));
-  EXPECT_FALSE(cuda::fits(odd, {Epilogue::gelu, at(4), at(8)})) << "rows of h of 12";
-  EXPECT_TRUE(cuda::fits(odd, {Epilogue::gelu, at(4)})) << "which nobody asked for";
-  EXPECT_TRUE(cuda::fits(odd, {Epilogue::sums, at(4)}));
+  EXPECT_TRUE(fits(one, {Epilogue::gelu, at(4), at(8)}));
+  EXPECT_TRUE(fits(one, {Epilogue::gelu, {}, at(8)}));
+  EXPECT_TRUE(fits(one, {Epilogue::gelu_backward, at(4), at(0)}));
+  EXPECT_TRUE(fits(one, {Epilogue::sums, at(4)}));
+  EXPECT_TRUE(fits(one, {Epilogue::sums, at(4)}, DType::float32));
+  EXPECT_TRUE(fits(one, {Epilogue::gelu, at(4), at(8)}, DType::float16));
+  EXPECT_FALSE(fits(one, {Epilogue::gelu, at(4), at(8)}, DType::float32)) << "gelu as exact as float";
+  EXPECT_FALSE(fits(one, {Epilogue::gelu_backward, at(4), at(8)}, DType::float32));
+  EXPECT_FALSE(fits(one, {Epilogue::gelu, at(4), at(1)}));
+  EXPECT_FALSE(fits(one, {Epilogue::gelu_backward, at(2), at(8)}));
+  EXPECT_FALSE(fits(one, {Epilogue::sums, at(3)}));
+  EXPECT_FALSE(fits(odd, {Epilogue::gelu, at(4), at(8)})) << "rows of h of 12";
+  EXPECT_TRUE(fits(odd, {Epilogue::gelu, at(4)})) << "which nobody asked for";
+  EXPECT_TRUE(fits(odd, {Epilogue::sums, at(4)}));
   for (const ProductPlan* p : {&batch, &several})
-    for (Epilogue what : {Epilogue::gelu, Epilogue::gelu_backward, Epilogue::sums})
-      EXPECT_FALSE(cuda::fits(*p, {what, at(4), at(8)}));
+    for (Epilogue what : {Epilogue::gelu, Epilogue::gelu_backward, Epilogue::sums}) EXPECT_FALSE(fits(*p, {what, at(4), at(8)}));
 }
 
 TEST(CudaTable, OffersEveryKernel) {
