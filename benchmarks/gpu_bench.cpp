@@ -1,5 +1,6 @@
 // What a GPU does with this library: one JSON line a figure, under the names that compare_gpu.py pairs with the peer's.
 //   gpu_bench [ceilings] [elementwise] [overhead] [attention] [mnist] [resnet] [gpt2]      all where none is named
+//   gpu_bench --tuned [CASE ...]                   products as timing them finds best, with or without what comes after them
 //   gpu_bench --device cpu --small [CASE ...]     the same cases with small sizes, to see that they run and are right; their figures mean nothing
 // Each op is checked against the CPU on a part of its result before it is timed. A case that fails says why, and the others go on.
 #include <cmath>
@@ -277,6 +278,8 @@ int main(int argc, char** argv) {
       wanted = argv[++i];
     } else if (word == "--small") {
       small = true;
+    } else if (word == "--tuned") {
+      set_kernel_tuning(true);
     } else {
       bool known = false;
       for (const auto& one : kCases) known = known || word == one.name;
