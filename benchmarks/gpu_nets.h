@@ -59,12 +59,16 @@ struct Gpt2Block : nn::Module {
   explicit Gpt2Block(const Gpt2Size& s)
       : ln1(s.width), ln2(s.width), qkv(s.width, 3 * s.width), proj(s.width, s.width), mlp(s.width, 4 * s.width), heads(s.heads) {}
   GRADUS_MEMBERS(ln1, qkv, proj, ln2, mlp)
-  template <class T> Tensor<T> forward(Tensor<T> x) {
+  template <class T> Tensor<T> attend(const Tensor<T>& x) {
     const int64_t n = x.size(0), t = x.size(1), width = x.size(2);
-    Tensor<T> parts = qkv(ln1(x)).view({n, t, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
+    Tensor<T> parts = qkv(x).view({n, t, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
     Tensor<T> a = scaled_dot_product_attention(parts.select(0, 0), parts.select(0, 1), parts.select(0, 2), {.is_causal = true});
-    x = x + proj(a.transpose(1, 2).reshape({n, t, width}));
-    return x + mlp(ln2(x));
+    return proj(a.transpose(1, 2).reshape({n, t, width}));
+  }
+  /// The residual stream and its norm by ln1 go on to the stream behind the block and its norm by `next`.
+  template <class T> void forward(Tensor<T>& x, Tensor<T>& y, const nn::LayerNorm& next) {
+    std::tie(x, y) = ln2.add(attend(y), x);
+    std::tie(x, y) = next.add(mlp(y), x);
   }
 };
 
@@ -78,8 +82,9 @@ struct Gpt2 : nn::Module {
   GRADUS_MEMBERS(tokens, positions, blocks, ln)
   template <class T> Tensor<T> forward(const Tensor<int64_t>& ids) {
     Tensor<T> x = tokens.forward<T>(ids) + positions.forward<T>(arange(ids.size(1)).to(ids.device()));
-    for (Gpt2Block& block : blocks) x = block(x);
-    return linear(ln(x), tokens.weight.as<T>()).flatten(0, 1);
+    Tensor<T> y = blocks[0].ln1(x);
+    for (size_t i = 0; i < blocks.size(); ++i) blocks[i].forward(x, y, i + 1 < blocks.size() ? blocks[i + 1].ln1 : ln);
+    return linear(y, tokens.weight.as<T>()).flatten(0, 1);
   }
 };
 

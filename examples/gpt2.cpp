@@ -41,9 +41,9 @@ struct Block : nn::Module {
   GRADUS_MEMBERS(ln_1, attn, ln_2, mlp)
 
   Block(int64_t width, int64_t heads) : ln_1(width), ln_2(width), attn(width, heads), mlp(width, 4 * width) {}
-  template <class T> Tensor<T> forward(Tensor<T> x) {
-    x = x + attn(ln_1(x));
-    return x + mlp(ln_2(x));
+  template <class T> Tensor<T> forward(const Tensor<T>& x) {
+    auto [sum, y] = ln_2.add(attn(ln_1(x)), x);  // x + attn(ln_1(x)), and its norm
+    return sum + mlp(y);
   }
 };
 

@@ -48,6 +48,33 @@ template <class T, class F> __device__ __forceinline__ void for_row(const T* row
   for (int64_t i = head + packs * kItems + lane; i < n; i += team) f(i, std::integral_constant<int, 1>());
 }
 
+/// A row in the registers of its team: the packs that a thread takes, of a row that is whole packs and begins on 16 bytes. Read once, it can
+/// be gone through again.
+template <class T, int kMost = 4> struct HeldRow {
+  static constexpr int kItems = kItemsOf<T>, kPacks = kMost;
+  Pack<T, kItems> pack[kPacks];
+
+  __device__ __forceinline__ void load(const T* row, int64_t n, int lane, int team) {
+    each(n, lane, team, [&](int i, int k) { pack[k] = *reinterpret_cast<const Pack<T, kItems>*>(row + i); });
+  }
+  __device__ __forceinline__ void store(T* row, int64_t n, int lane, int team) const {
+    each(n, lane, team, [&](int i, int k) { *reinterpret_cast<Pack<T, kItems>*>(row + i) = pack[k]; });
+  }
+  /// Calls f(i, k) for each pack k that the thread holds, whose first element is the row's element i.
+  template <class F> __device__ __forceinline__ static void each(int64_t n, int lane, int team, F f) {
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k)
+      if ((lane + k * team) * kItems < n) f((lane + k * team) * kItems, k);
+  }
+  /// Whether rows of n elements can be held, all of these arrays being made of them. An absent one can.
+  static bool holds(int64_t n, std::initializer_list<const void*> arrays) {
+    for (const void* a : arrays)
+      if (reinterpret_cast<uintptr_t>(a) % 16 != 0) return false;
+    return n % kItems == 0 && n <= int64_t(kThreads) * kPacks * kItems;
+  }
+  static int team_of(int64_t n) { return n <= 32 * kPacks * kItems ? 32 : int(kThreads); }
+};
+
 struct Larger {
   template <class A> __device__ A operator()(A a, A b) const { return a < b ? b : a; }
 };
@@ -74,13 +101,14 @@ template <class F, class A> __device__ A of_team(A v, int team, F f) {
   return v;
 }
 
-/// Who takes the rows of n numbers: threads of a team, and blocks for all rows.
+/// Who takes the rows: the threads of a team, and the blocks for all rows.
 struct Teams {
   int team;
   unsigned blocks;
-  Teams(int64_t rows, int64_t n)
-      : team(n <= 1024 ? 32 : int(kThreads)), blocks(unsigned((rows * team + kThreads - 1) / kThreads)) {}
 };
+inline Teams teams_of(int64_t rows, int team) { return {team, unsigned((rows * team + kThreads - 1) / kThreads)}; }
+/// For rows of n numbers.
+inline Teams teams_for(int64_t rows, int64_t n) { return teams_of(rows, n <= 1024 ? 32 : int(kThreads)); }
 /// The row and the place in the team of this thread.
 __device__ __forceinline__ int64_t row_of_team(int team) { return int64_t(blockIdx.x) * (kThreads / team) + threadIdx.x / team; }
 __device__ __forceinline__ int lane_of_team(int team) { return threadIdx.x % team; }

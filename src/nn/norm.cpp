@@ -112,6 +112,10 @@ AnyTensor LayerNorm::forward(const AnyTensor& x) const {
   check_defined("LayerNorm", x);
   return layer_norm(x, sizes_, beside(weight, x), beside(bias, x), eps_);
 }
+std::pair<AnyTensor, AnyTensor> LayerNorm::add(const AnyTensor& x, const AnyTensor& residual) const {
+  check_defined("LayerNorm", x);
+  return add_layer_norm(x, residual, sizes_, beside(weight, x), beside(bias, x), eps_);
+}
 
 RMSNorm::RMSNorm(const Shape& sizes, const RMSNormOptions& o) : sizes_(sizes), eps_(o.eps) {
   check_sizes("RMSNorm", sizes);
@@ -120,6 +124,10 @@ RMSNorm::RMSNorm(const Shape& sizes, const RMSNormOptions& o) : sizes_(sizes), e
 AnyTensor RMSNorm::forward(const AnyTensor& x) const {
   check_defined("RMSNorm", x);
   return rms_norm(x, sizes_, beside(weight, x), eps_);
+}
+std::pair<AnyTensor, AnyTensor> RMSNorm::add(const AnyTensor& x, const AnyTensor& residual) const {
+  check_defined("RMSNorm", x);
+  return add_rms_norm(x, residual, sizes_, beside(weight, x), eps_);
 }
 
 GroupNorm::GroupNorm(const GroupNormOptions& o) : options_(o) {

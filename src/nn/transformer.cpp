@@ -13,7 +13,7 @@ LayerNorm norm_of(const TransformerLayerOptions& o) { return LayerNorm(o.d_model
 
 /// x with f of it added, and a norm before or after.
 template <class F> AnyTensor added(const AnyTensor& x, const LayerNorm& norm, bool norm_first, F f) {
-  return norm_first ? x + f(norm(x)) : norm(x + f(x));
+  return norm_first ? x + f(norm(x)) : norm.add(f(x), x).second;
 }
 template <class Layer> AnyTensor feedforward(const Layer& layer, const AnyTensor& x, FeedforwardActivation activation) {
   AnyTensor h = layer.linear1(x);

@@ -51,8 +51,13 @@ struct LayerNormRule {
   }
 };
 
-AnyTensor forward(const char* op, const AnyTensor& x, const Shape& shape, const AnyTensor& weight, const AnyTensor& bias,
-                  double eps, bool center) {
+struct AddRule {
+  void operator()(const AnyTensor& g, AnyTensor* grads) const { grads[0] = grads[1] = g; }
+};
+
+/// The norm of x, or of the sum of x and a residual, which is recorded as an op of its own.
+std::pair<AnyTensor, AnyTensor> forward(const char* op, const AnyTensor& x, const AnyTensor& residual, const Shape& shape,
+                                        const AnyTensor& weight, const AnyTensor& bias, double eps, bool center) {
   check_float(op, x);
   int axes = shape.rank, kept = x.dim() - axes;
   if (axes == 0) fail<ShapeError>(op, ": normalized_shape is empty; name at least the last size of x");
@@ -60,28 +65,58 @@ AnyTensor forward(const char* op, const AnyTensor& x, const Shape& shape, const 
     fail<ShapeError>(op, ": x has shape ", x.shape(), ", which does not end in normalized_shape ", shape);
   check_parameter(op, "weight", weight, shape, x);
   check_parameter(op, "bias", bias, shape, x);
-  AnyTensor in = dense(x), y = empty(in.shape(), in.dtype(), in.device());
+  AnyTensor in = dense(x), y = empty(in.shape(), in.dtype(), in.device()), sum, other;
+  if (residual) {
+    check_same(op, x, residual);
+    if (!(residual.shape() == x.shape()))
+      fail<ShapeError>(op, ": x has shape ", x.shape(), ", residual ", residual.shape(), "; expand() the smaller one");
+    other = dense(residual), sum = empty_like(y);
+  }
   Shape rows(x.shape().begin(), kept);
   AnyTensor rstd = empty(rows, accumulate_dtype(x.dtype()), x.device()), mean;
   if (center) mean = empty_like(rstd);
   AnyTensor w = as_parameter(weight, x), b = as_parameter(bias, x);
-  kernel(op, &KernelTable::layer_norm, in)(array(y), array(mean), array(rstd), array(in), array(w), array(b), eps);
-  record(op, y, {&x, &weight, &bias},
-         LayerNormRule{op, Saved(x), Saved(weight), mean, rstd, bias ? bias.dtype() : x.dtype(), axes, eps});
-  return y;
+  kernel(op, &KernelTable::layer_norm, in)(array(y), array(mean), array(rstd), array(sum), array(in), array(other), array(w),
+                                           array(b), eps);
+  if (sum) record("add", sum, {&x, &residual}, AddRule());
+  const AnyTensor& of = sum ? sum : x;
+  record(op, y, {&of, &weight, &bias},
+         LayerNormRule{op, Saved(of), Saved(weight), mean, rstd, bias ? bias.dtype() : x.dtype(), axes, eps});
+  return {std::move(sum), std::move(y)};
+}
+
+double rms_epsilon(const char* op, const AnyTensor& x, std::optional<double> eps) {
+  check_float(op, x);
+  constexpr double kEpsilon[] = {0x1p-23, 0x1p-52, 0x1p-10, 0x1p-7};  // float, double, half, bfloat16
+  return eps ? *eps : kEpsilon[int(x.dtype())];
+}
+
+/// A residual that is not there would make another op of this one.
+void check_residual(const char* op, const AnyTensor& residual) {
+  if (!residual) fail<ValueError>(op, ": residual is undefined");
 }
 
 }  // namespace
 
 AnyTensor layer_norm(const AnyTensor& x, const Shape& normalized_shape, const AnyTensor& weight, const AnyTensor& bias,
                      double eps) {
-  return forward("layer_norm", x, normalized_shape, weight, bias, eps, true);
+  return forward("layer_norm", x, {}, normalized_shape, weight, bias, eps, true).second;
+}
+
+std::pair<AnyTensor, AnyTensor> add_layer_norm(const AnyTensor& x, const AnyTensor& residual, const Shape& normalized_shape,
+                                               const AnyTensor& weight, const AnyTensor& bias, double eps) {
+  check_residual("add_layer_norm", residual);
+  return forward("add_layer_norm", x, residual, normalized_shape, weight, bias, eps, true);
 }
 
 AnyTensor rms_norm(const AnyTensor& x, const Shape& normalized_shape, const AnyTensor& weight, std::optional<double> eps) {
-  check_float("rms_norm", x);
-  constexpr double kEpsilon[] = {0x1p-23, 0x1p-52, 0x1p-10, 0x1p-7};  // float, double, half, bfloat16
-  return forward("rms_norm", x, normalized_shape, weight, {}, eps ? *eps : kEpsilon[int(x.dtype())], false);
+  return forward("rms_norm", x, {}, normalized_shape, weight, {}, rms_epsilon("rms_norm", x, eps), false).second;
+}
+
+std::pair<AnyTensor, AnyTensor> add_rms_norm(const AnyTensor& x, const AnyTensor& residual, const Shape& normalized_shape,
+                                             const AnyTensor& weight, std::optional<double> eps) {
+  check_residual("add_rms_norm", residual);
+  return forward("add_rms_norm", x, residual, normalized_shape, weight, {}, rms_epsilon("add_rms_norm", x, eps), false);
 }
 
 }  // namespace gradus

@@ -262,7 +262,13 @@ TEST(Norms, OverLastAxesGroupsAndExamples) {
   AnyTensor d = x - x.mean(-1, true);
   EXPECT_LT(distance(bare(x), d / sqrt(mean(d * d, -1, true) + 1e-5)), 1e-12);
 
+  AnyTensor residual = draw({2, 3, 4}, -1, 1, 5);
+  auto [stream, branch] = ln.add(x, residual);
+  EXPECT_EQ(distance(stream, x + residual), 0);
+  EXPECT_EQ(distance(branch, ln(stream)), 0);
+
   nn::RMSNorm rms(4, {.eps = 1e-3});
+  EXPECT_EQ(distance(rms.add(x, residual).second, rms(stream)), 0);
   EXPECT_EQ(shapes_of(rms), (Names{"weight [4]"}));
   expect_typed(rms, x);
   EXPECT_EQ(check(rms, x), "");

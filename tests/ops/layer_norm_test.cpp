@@ -132,6 +132,11 @@ TEST(LayerNorm, ErrorsNameTheOp) {
   AnyTensor x = draw({2, 3, 4});
   EXPECT_EQ(message_of<ShapeError>([&] { layer_norm(x, {3}); }),
             "layer_norm: x has shape [2, 3, 4], which does not end in normalized_shape [3]");
+  EXPECT_EQ(message_of<ShapeError>([&] {
+              add_layer_norm(x, draw({3, 4}), {4});
+            }),
+            "add_layer_norm: x has shape [2, 3, 4], residual [3, 4]; expand() the smaller one");
+  EXPECT_EQ(message_of<ValueError>([&] { add_rms_norm(x, {}, {4}); }), "add_rms_norm: residual is undefined");
   EXPECT_EQ(message_of<ShapeError>([&] { layer_norm(x, {4}, draw({3})); }), "layer_norm: weight has shape [3], not [4]");
   EXPECT_EQ(message_of<ShapeError>([&] { rms_norm(x, {}); }),
             "rms_norm: normalized_shape is empty; name at least the last size of x");
@@ -160,5 +165,74 @@ DEVICE_TEST(LayerNorm, AddsToTheGradientThatIsThere) {
         EXPECT_LT(distance(gradient(type, false, false), expected), tolerance) << name(type) << n << center;
         EXPECT_LT(distance(gradient(type, true, false), expected), tolerance) << name(type) << n << center;
         EXPECT_EQ(distance(held, before), 0) << "somebody else's gradient was written";
+      }
+}
+
+DEVICE_TEST(AddLayerNorm, IsTheNormOfTheSum) {
+  // Widths that are whole packs of every type and that are not; rows that begin between two packs.
+  for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16})
+    for (int64_t n : {1, 7, 64, 768, 1000, 2056})
+      for (bool center : {true, false}) {
+        AnyTensor x = draw({5, n}, -1, 3, 3).to(type), r = draw({5, n}, -2, 1, 8).to(type);
+        AnyTensor w = draw({n}, 0.5, 2, 4).to(type), b = draw({n}, -1, 1, 5).to(type);
+        auto both = [&](const AnyTensor& x, const AnyTensor& r) {
+          return center ? add_layer_norm(x, r, {n}, w, b) : add_rms_norm(x, r, {n}, w);
+        };
+        auto [sum, y] = both(x, r);
+        EXPECT_EQ(distance(sum, x + r), 0) << name(type) << n;
+        EXPECT_EQ(distance(y, center ? layer_norm(sum, {n}, w, b) : rms_norm(sum, {n}, w)), 0) << name(type) << n;
+        AnyTensor longer = empty({5 * n + 1}, type, x.device()), odd = longer.narrow(0, 1, 5 * n).view({5, n});
+        odd.copy_(x);
+        auto [sum_of_odd, of_odd] = both(odd, r.t().contiguous().t());
+        EXPECT_EQ(distance(sum_of_odd, sum), 0) << name(type) << n;
+        // Rows that are held and rows that are read again are summed in another order; two last places of the type come of it.
+        EXPECT_LT(distance(of_odd, y), type == DType::float64   ? 1e-14
+                                       : type == DType::float32 ? 4e-6
+                                       : type == DType::float16 ? 8e-3
+                                                                : 6.4e-2)
+            << name(type) << n;
+      }
+  AnyTensor none = draw({2, 0, 3});
+  auto [sum, y] = add_layer_norm(none, none, {3});
+  EXPECT_TRUE(sum.shape() == Shape({2, 0, 3}) && y.shape() == sum.shape());
+}
+
+DEVICE_TEST(AddLayerNorm, Gradients) {
+  for (const auto& [shape, last] : kShapes) {
+    if (shape.numel() > 200) continue;
+    AnyTensor x = draw(shape, -1, 3, 3).requires_grad_(), r = draw(shape, -2, 1, 8).requires_grad_();
+    AnyTensor w = draw(last, 0.5, 2, 4).requires_grad_(), b = draw(last, -1, 1, 5).requires_grad_();
+    auto used_both = [](const std::pair<AnyTensor, AnyTensor>& p) { return p.first * 0.3 + p.second * p.second; };
+    EXPECT_EQ(
+        gradcheck([&](const auto& in) { return used_both(add_layer_norm(in[0], in[1], last, in[2], in[3], 0.1)); }, {x, r, w, b}),
+        "")
+        << to_string(shape);
+    EXPECT_EQ(gradcheck([&](const auto& in) { return used_both(add_rms_norm(in[0], in[1], last, in[2], 0.1)); }, {x, r, w}), "");
+    EXPECT_EQ(gradcheck([&](const auto& in) { return add_layer_norm(in[0], r.detach(), last, {}, {}, 0.1).second; }, {x}), "");
+    EXPECT_EQ(gradcheck([&](const auto& in) { return add_layer_norm(x.detach(), in[0], last, {}, {}, 0.1).first; }, {r}), "");
+    EXPECT_EQ(gradcheck([&](const auto& in) { return used_both(add_layer_norm(in[0], in[0], last, {}, {}, 0.1)); }, {x}), "");
+  }
+}
+
+/// Sums of rows of every kind of width, in enough rows for several stretches and a last one that is short.
+DEVICE_TEST(LayerNorm, GradientsOfLongAndOfManyRows) {
+  const std::pair<DType, double> types[] = {{DType::float64, 1e-12}, {DType::float32, 2e-4}, {DType::bfloat16, 0.2}};
+  for (auto [type, tolerance] : types)
+    for (Shape shape : {Shape({333, 64}), Shape({130, 768}), Shape({67, 1024}), Shape({9, 2560}), Shape({9, 7000}),
+                        Shape({3, 9000}), Shape({70, 97})})
+      for (bool wants_input : {true, false}) {
+        const int64_t n = shape[1];
+        AnyTensor x = draw(shape, -1, 1, 3).to(type), g = draw(shape, -1, 1, 6).to(type);
+        auto gradients = [&](DType t, bool graph) {
+          AnyTensor xs = x.to(t).detach().requires_grad_(wants_input);
+          AnyTensor w = draw({n}, 0.5, 2, 4).to(type).to(t).detach().requires_grad_();
+          AnyTensor b = draw({n}, -1, 1, 5).to(t).detach().requires_grad_();
+          std::vector<AnyTensor> inputs = {w, b};
+          if (wants_input) inputs.push_back(xs);
+          return grad({layer_norm(xs, {n}, w, b)}, inputs, {g.to(t)}, {.create_graph = graph});
+        };
+        std::vector<AnyTensor> fused = gradients(type, false), expected = gradients(DType::float64, true);
+        for (size_t k = 0; k < fused.size(); ++k)
+          EXPECT_LT(distance(fused[k], expected[k]), tolerance) << name(type) << to_string(shape) << " input " << k;
       }
 }

@@ -2,6 +2,7 @@
 // float.
 #pragma once
 #include <optional>
+#include <utility>
 
 #include "gradus/nn/layer.h"
 #include "gradus/ops/norm.h"
@@ -110,6 +111,12 @@ class LayerNorm : public Module {
 
   AnyTensor forward(const AnyTensor& x) const;
   GRADUS_TYPED_FORWARD
+  /// {x + residual, the norm of that} in one pass: for the next branch of a residual stream.
+  std::pair<AnyTensor, AnyTensor> add(const AnyTensor& x, const AnyTensor& residual) const;
+  template <class T> std::pair<Tensor<T>, Tensor<T>> add(const Tensor<T>& x, const Tensor<T>& residual) const {
+    auto [sum, y] = add(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(residual));
+    return {Tensor<T>(sum), Tensor<T>(y)};
+  }
 
  private:
   Shape sizes_;
@@ -130,6 +137,12 @@ class RMSNorm : public Module {
 
   AnyTensor forward(const AnyTensor& x) const;
   GRADUS_TYPED_FORWARD
+  /// {x + residual, the norm of that} in one pass: for the next branch of a residual stream.
+  std::pair<AnyTensor, AnyTensor> add(const AnyTensor& x, const AnyTensor& residual) const;
+  template <class T> std::pair<Tensor<T>, Tensor<T>> add(const Tensor<T>& x, const Tensor<T>& residual) const {
+    auto [sum, y] = add(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(residual));
+    return {Tensor<T>(sum), Tensor<T>(y)};
+  }
 
  private:
   Shape sizes_;

@@ -1,6 +1,7 @@
 // Normalisations. Half types compute in float, and their parameters may be stored in float. Weights and biases may be undefined.
 #pragma once
 #include <optional>
+#include <utility>
 
 #include "gradus/core/tensor.h"
 
@@ -15,6 +16,14 @@ AnyTensor layer_norm(const AnyTensor& x, const Shape& normalized_shape, const An
 /// Mean Square Layer Normalization (2019).
 AnyTensor rms_norm(const AnyTensor& x, const Shape& normalized_shape, const AnyTensor& weight = {},
                    std::optional<double> eps = std::nullopt);
+/// {x + residual, layer_norm(x + residual, ...)} in one pass over memory, as the blocks of a transformer need them. Throws ShapeError
+/// where the shapes of x and residual differ.
+///   std::tie(stream, y) = add_layer_norm(branch, stream, {128}, weight, bias);
+std::pair<AnyTensor, AnyTensor> add_layer_norm(const AnyTensor& x, const AnyTensor& residual, const Shape& normalized_shape,
+                                               const AnyTensor& weight = {}, const AnyTensor& bias = {}, double eps = 1e-5);
+/// {x + residual, rms_norm(x + residual, ...)}, in the same way.
+std::pair<AnyTensor, AnyTensor> add_rms_norm(const AnyTensor& x, const AnyTensor& residual, const Shape& normalized_shape,
+                                             const AnyTensor& weight = {}, std::optional<double> eps = std::nullopt);
 
 struct BatchNormOptions {
   bool training = false;  // statistics of this batch, which then move the running ones; else the running ones
@@ -68,6 +77,22 @@ GRADUS_TYPED_NORM(rms_norm,
                   (const Tensor<T>& x, const Shape& normalized_shape, const AnyTensor& weight = {},
                    std::optional<double> eps = std::nullopt),
                   (GRADUS_X, normalized_shape, weight, eps))
+template <class T> std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& x, const Tensor<T>& residual,
+                                                                  const Shape& normalized_shape, const AnyTensor& weight = {},
+                                                                  const AnyTensor& bias = {}, double eps = 1e-5) {
+  auto [sum, y] = add_layer_norm(GRADUS_X, static_cast<const AnyTensor&>(residual), normalized_shape, weight, bias, eps);
+  return {Tensor<T>(sum), Tensor<T>(y)};
+}
+template <class T> std::pair<Tensor<T>, Tensor<T>> add_rms_norm(const Tensor<T>& x, const Tensor<T>& residual,
+                                                                const Shape& normalized_shape, const AnyTensor& weight = {},
+                                                                std::optional<double> eps = std::nullopt) {
+  auto [sum, y] = add_rms_norm(GRADUS_X, static_cast<const AnyTensor&>(residual), normalized_shape, weight, eps);
+  return {Tensor<T>(sum), Tensor<T>(y)};
+}
+template <class T, class U> void add_layer_norm(const Tensor<T>&, const Tensor<U>&, const Shape&, const AnyTensor& = {},
+                                                const AnyTensor& = {}, double = 0) = delete;
+template <class T, class U>
+void add_rms_norm(const Tensor<T>&, const Tensor<U>&, const Shape&, const AnyTensor& = {}, std::optional<double> = {}) = delete;
 GRADUS_TYPED_NORM(batch_norm,
                   (const Tensor<T>& x, const AnyTensor& running_mean, const AnyTensor& running_var, const AnyTensor& weight = {},
                    const AnyTensor& bias = {}, const BatchNormOptions& options = {}),

@@ -39,6 +39,16 @@ template <class T, bool kCenter> void row(T* y, Acc<T>* mean, Acc<T>* rstd, cons
   });
 }
 
+/// sum = x + residual, which stays in the caches.
+template <class T> const T* add(T* sum, const T* x, const T* residual, int64_t n) {
+  sweep<T>(n, [&](int64_t i, auto part) {
+    expect(x + n + i);
+    expect(residual + n + i);
+    store(sum + i, load(x + i, part) + load(residual + i, part), part);
+  });
+  return sum;
+}
+
 /// With h = (x - mean) * rstd and v = g * weight: dx = rstd * (v - mean(v) - h * mean(v * h)); dweight += g * h, dbias += g.
 template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dweight, Acc<T>* dbias, const T* g, const T* x,
                                                                const Acc<T>* weight, Acc<T> mean, Acc<T> rstd, int64_t n,
@@ -72,17 +82,20 @@ template <class F> void with(bool flag, F f) { flag ? f(std::true_type()) : f(st
 
 }  // namespace
 
-void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Array& x, const Array& weight, const Array& bias,
-                double eps) {
+void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Array& sum, const Array& x, const Array& residual,
+                const Array& weight, const Array& bias, double eps) {
   if (x.count == 0) return;
   int64_t rows = rstd.count, n = x.count / rows;
   dispatch_float("layer_norm", x.dtype, [&]<class T>() {
     const bool streams = rows_stream<T>(y.data, n, y.count);
     with(bool(mean), [&](auto center) {
       parallel_for(rows, kParallel / (4 * n) + 1, [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r)
-          row<T, center>(y.as<T>() + r * n, mean.as<Acc<T>>() + (center ? r : 0), rstd.as<Acc<T>>() + r, x.as<T>() + r * n,
-                         weight.as<Acc<T>>(), bias.as<Acc<T>>(), n, Acc<T>(eps), streams);
+        for (int64_t r = begin; r < end; ++r) {
+          const T* from = x.as<T>() + r * n;
+          if (sum) from = add(sum.as<T>() + r * n, from, residual.as<T>() + r * n, n);
+          row<T, center>(y.as<T>() + r * n, mean.as<Acc<T>>() + (center ? r : 0), rstd.as<Acc<T>>() + r, from, weight.as<Acc<T>>(),
+                         bias.as<Acc<T>>(), n, Acc<T>(eps), streams);
+        }
         _mm_sfence();
       });
     });
