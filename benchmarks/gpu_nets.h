@@ -81,7 +81,7 @@ struct Gpt2 : nn::Module {
       : tokens(s.vocabulary, s.width), positions(s.context, s.width), blocks(size_t(s.layers), Gpt2Block(s)), ln(s.width) {}
   GRADUS_MEMBERS(tokens, positions, blocks, ln)
   template <class T> Tensor<T> forward(const Tensor<int64_t>& ids) {
-    Tensor<T> x = tokens.forward<T>(ids) + positions.forward<T>(arange(ids.size(1)).to(ids.device()));
+    Tensor<T> x = tokens.forward<T>(ids) + positions.forward<T>(arange(ids.size(1), ids.device()));
     Tensor<T> y = blocks[0].ln1(x);
     for (size_t i = 0; i < blocks.size(); ++i) blocks[i].forward(x, y, i + 1 < blocks.size() ? blocks[i + 1].ln1 : ln);
     return linear(y, tokens.weight.as<T>()).flatten(0, 1);

@@ -66,7 +66,7 @@ struct Gpt2 : nn::Module {
   /// (n, t) to logits (n, t, vocabulary), or (n, 1, vocabulary) for what follows the last token alone.
   template <class T> Tensor<T> forward(const Tensor<int64_t>& tokens, bool last_only = false) {
     const int64_t t = tokens.size(1);
-    Tensor<T> x = wte.forward<T>(tokens) + wpe.forward<T>(arange(t).to(tokens.device()));
+    Tensor<T> x = wte.forward<T>(tokens) + wpe.forward<T>(arange(t, tokens.device()));
     for (Block& block : h) x = block(x);
     if (last_only) x = x.narrow(1, t - 1, 1);
     return linear(ln_f(x), wte.weight.as<T>());

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/resample_terms.h"
 #include "kernels/cuda/image.cuh"
+#include "kernels/cuda/put.h"
 #include "kernels/cuda/scratch.h"
 #include "kernels/dispatch.h"
 
@@ -35,7 +36,7 @@ template <class T> struct Resample {
   }
 };
 
-/// Both lists side by side, in one copy.
+/// Both lists side by side.
 void resample(const char* op, const Array& y, const Array& x, const Terms& rows, const Terms& columns) {
   std::vector<int64_t> words;
   auto put = [&](const Terms& t) {
@@ -47,8 +48,7 @@ void resample(const char* op, const Array& y, const Array& x, const Terms& rows,
   put(rows), put(columns);
   Scratch there(words.size() * sizeof(int64_t));
   const int64_t* at = there.as<int64_t>();
-  // The host's memory is pageable, so it has been read when this returns.
-  check(op, cudaMemcpyAsync(there.as<void>(), words.data(), words.size() * sizeof(int64_t), cudaMemcpyHostToDevice, stream()));
+  put_words(there.as<void>(), words.data(), words.size() * sizeof(int64_t));  // a recorded copy would read `words` in each replay
   auto list = [&](const Terms& t) {
     const int64_t *first = at, *index = first + t.outputs + 1, *weight = index + t.count;
     at = weight + t.count;

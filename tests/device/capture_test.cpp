@@ -184,6 +184,19 @@ TEST_P(Capture, AFirstCallThatThrowsWasNone) {
   EXPECT_TRUE(step.is_recorded());
 }
 
+TEST_P(Capture, WhatTheHostWorksOutForAKernelIsKept) {
+  // The weights of windows and of interpolation are made by the host, which has forgotten them when the step is replayed.
+  auto resized = [](const Tensor<float>& x) {
+    return interpolate(adaptive_avg_pool2d(x, {3, 5}), {.size = {8, 7}, .mode = InterpolateMode::linear});
+  };
+  auto step = capture(resized, device);
+  for (uint64_t i = 0; i < 4; ++i) {
+    Tensor<float> x(draw({2, 3, 9, 11}, -1, 1, i + 1, DType::float32));
+    EXPECT_LT(distance(step(x), resized(x)), 1e-5) << i;
+  }
+  EXPECT_TRUE(step.is_recorded());
+}
+
 TEST_P(Capture, CheckpointsDrawTheSameAgain) {
   // A part that is computed twice draws the same numbers both times, and a replay others than the one before.
   Tensor<float> w = ones<float>({64}, device);

@@ -45,7 +45,7 @@ struct Transformer : nn::Module {
   GRADUS_MEMBERS(tokens, positions, blocks, ln)
 
   template <class T> Tensor<T> forward(const Tensor<int64_t>& ids) {
-    Tensor<T> x = tokens.forward<T>(ids) + positions.forward<T>(arange<int64_t>(ids.size(1)).to(ids.device()));
+    Tensor<T> x = tokens.forward<T>(ids) + positions.forward<T>(arange(ids.size(1), ids.device()));
     for (Block& block : blocks) x = block(x);
     return linear(ln(x), tokens.weight.as<T>()).view({-1, kWords});  // the table's weights once more
   }
