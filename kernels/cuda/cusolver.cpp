@@ -119,6 +119,14 @@ struct Batch {
   void turn() { stride[view.rank - 2] = 1, stride[view.rank - 1] = shape[view.rank - 2], view.contiguous = false; }
 };
 
+/// A number for each matrix of x.
+struct Largest {
+  const Scratch memory;
+  const Array view;
+  Largest(const Array& x, int64_t batch)
+      : memory(size_t(batch) * item_size(x.dtype)), view{memory.as<void>(), x.dtype, true, 1, batch, nullptr, nullptr} {}
+};
+
 void* at(const Array& x, int64_t i, int64_t count) { return x.as<char>() + i * count * int64_t(item_size(x.dtype)); }
 
 }  // namespace
@@ -151,6 +159,7 @@ void linalg_cholesky(const Array& l, const Array& info, const Array& a) {
                               host, host_bytes, info.as<int32_t>() + i);
         });
   }
+  triangle(l, l, 0, false);  // the library may have used what lies beyond the factor
   note_unfinite("cholesky", info, l, n, n * n, n + 1);
 }
 
@@ -251,6 +260,8 @@ void linalg_eigh(const Array& w, const Array& v, const Array& info, const Array&
   if (a.count == 0) return fill(info, 0);
   Batch vectors(a, n, n, false);
   copy(vectors.view, a);
+  const Largest largest(a, batch);
+  clear_unfinite("eigh", largest.view.data, vectors.view);
   const cusolverEigMode_t mode = v ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
   {
     Solver s("eigh", a.dtype);
@@ -265,7 +276,7 @@ void linalg_eigh(const Array& w, const Array& v, const Array& info, const Array&
                               at(w, i, n), s.type, device, bytes, host, host_bytes, info.as<int32_t>() + i);
         });
   }
-  note_unfinite("eigh", info, w, n, n, 1);
+  note_unfinite("eigh", info, w, n, n, 1), note_unfinite("eigh", info, largest.view, 1, 1, 1);
   vectors.turn();
   if (v) copy(v, vectors.view);
 }
@@ -283,6 +294,8 @@ void linalg_svd(const Array& u, const Array& s, const Array& vh, const Array& in
   const signed char job = !u ? 'N' : left_columns > count ? 'A' : 'S';
   const Batch in(a, m, n, !wide);
   copy(in.view, a);
+  const Largest largest(a, batch);
+  clear_unfinite("svd", largest.view.data, in.view);
   std::optional<Batch> left, right;
   if (u && !wide) left.emplace(a, tall, left_columns, true), right.emplace(a, count, count, true);
   const Array its_u = wide ? vh : u ? left->view : Array{}, its_v = wide ? u : u ? right->view : Array{};
@@ -302,7 +315,7 @@ void linalg_svd(const Array& u, const Array& s, const Array& vh, const Array& in
                                    device, bytes, host, host_bytes, info.as<int32_t>() + i);
         });
   }
-  note_unfinite("svd", info, s, count, count, 1);
+  note_unfinite("svd", info, s, count, count, 1), note_unfinite("svd", info, largest.view, 1, 1, 1);
   if (left) copy(u, left->view), copy(vh, right->view);
 }
 

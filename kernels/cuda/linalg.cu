@@ -9,6 +9,7 @@
 namespace gradus::cuda {
 
 void copy(const Array& y, const Array& x);
+void reduce(const Array& y, const Array& x, const Array& center, ReduceKind kind, double p);
 
 namespace {
 
@@ -34,6 +35,16 @@ template <class T> struct Unfinite {
       const T v = values[i * matrix_step + k * step];
       if (!(v - v == 0)) info[i] = int32_t(k + 1);
     }
+  }
+};
+
+template <class T> struct ClearUnfinite {
+  T* x;
+  const T* largest;
+  int64_t items;
+  __device__ void operator()(int64_t i) const {
+    const T v = largest[i / items];
+    if (!(v - v == 0)) x[i] = T(0);
   }
 };
 
@@ -196,9 +207,19 @@ void list_matrices(const char* op, void** places, const Array& x) {
   launch_each(op, batch_of(x, 2), {&x}, Beginnings{places, x.as<char>(), x.size(-2) * x.size(-1) * int64_t(item_size(x.dtype))});
 }
 
+void clear_unfinite(const char* op, void* largest, const Array& x) {
+  const int64_t batch = batch_of(x, 2), items = x.size(-2) * x.size(-1);
+  const int64_t shape[] = {batch, items}, stride[] = {items, 1}, each[] = {batch, 1}, each_stride[] = {1, 0};
+  const Array all{x.data, x.dtype, true, 2, x.count, shape, stride};
+  reduce({largest, x.dtype, true, 2, batch, each, each_stride}, all, {}, ReduceKind::max_abs, 0);  // which NaN wins
+  dispatch_real(op, x.dtype, [&]<class T>() {
+    launch_each(op, x.count, {&x}, ClearUnfinite<T>{x.as<T>(), static_cast<const T*>(largest), items});
+  });
+}
+
 void note_unfinite(const char* op, const Array& info, const Array& values, int64_t count, int64_t matrix_step, int64_t step) {
   dispatch_real(op, values.dtype, [&]<class T>() {
-    launch_each(op, info.count, {&values}, Unfinite<T>{info.as<int32_t>(), values.as<T>(), count, matrix_step, step});
+    launch_each(op, info.count, {&info}, Unfinite<T>{info.as<int32_t>(), values.as<T>(), count, matrix_step, step});
   });
 }
 
