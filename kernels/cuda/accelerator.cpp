@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "gradus/core/error.h"
@@ -44,6 +45,14 @@ class On {
  public:
   explicit On(int device) : before_(selected) {
     if (device != before_) check("cudaSetDevice", cudaSetDevice(device)), selected = device;
+  }
+  /// Where nothing may be thrown: at the end of a program, or after a failed kernel, no device can be selected.
+  On(int device, std::nothrow_t) noexcept : before_(selected) {
+    if (device == before_) return;
+    if (cudaSetDevice(device) == cudaSuccess)
+      selected = device;
+    else
+      cudaGetLastError();
   }
   ~On() {
     if (before_ >= 0 && before_ != selected) cudaSetDevice(before_), selected = before_;
@@ -134,7 +143,7 @@ class PinnedSource final : public Source {
   void* record(void* user) noexcept override {
     auto number = reinterpret_cast<uintptr_t>(user);
     if (number > kMostDevices) return Source::record(user);
-    On on(int(number) - 1);
+    On on(int(number) - 1, std::nothrow);
     return Source::record(nullptr);
   }
 };
@@ -201,7 +210,7 @@ class Cuda final : public Accelerator {
     return {block->data, block->bytes, block};
   }
   void free(int device, void* block) noexcept override {
-    On on(device);
+    On on(device, std::nothrow);
     at(device).allocator.free(static_cast<CachingAllocator::Block*>(block));
   }
   void used_on(int device, void* block, void* stream) override {
@@ -324,7 +333,7 @@ class Cuda final : public Accelerator {
     return new Recorded{step, stream};
   }
   void abandon_recording(int device) noexcept override {
-    On on(device);
+    On on(device, std::nothrow);
     cudaStream_t stream = current[device];
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     if (cudaStreamIsCapturing(stream, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone) {
@@ -340,7 +349,7 @@ class Cuda final : public Accelerator {
     check("capture", cudaGraphLaunch(static_cast<Recorded*>(recording)->step, current[device]));
   }
   void free_recording(int device, void* recording) noexcept override {
-    On on(device);
+    On on(device, std::nothrow);
     auto* r = static_cast<Recorded*>(recording);
     cudaDeviceSynchronize();  // a replay may be on its way
     cudaGraphExecDestroy(r->step);

@@ -111,7 +111,7 @@ Run::Run(Task task) {
   std::call_once(entry_->made, [&] {
     std::string why;
     entry_->plan = make_plan(task, &why);
-    if (!entry_->plan) say_refused(why);
+    if (!entry_->plan) say_refused(why), cudaGetLastError();
     entry_->is_made = true;
   });
   const Plan* plan = entry_->plan.get();
@@ -126,6 +126,10 @@ Run::Run(Task task) {
 }
 Run::~Run() = default;
 
-bool Run::operator()(void* const* data) const { return plan_->run(data, workspace_ ? workspace_->as<void>() : nullptr, stream()); }
+bool Run::operator()(void* const* data) const {
+  const bool done = plan_->run(data, workspace_ ? workspace_->as<void>() : nullptr, stream());
+  if (!done) cudaGetLastError();  // the kernel that takes the call instead is not to be blamed for it
+  return done;
+}
 
 }  // namespace gradus::cuda::dnn
