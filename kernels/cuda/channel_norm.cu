@@ -195,23 +195,24 @@ template <class T> __global__ void __launch_bounds__(kThreads)
     load_items(w, x + first);
     if (g) load_items(u, g + first);
   } else {
-    for (int j = 0; first + j < all; ++j) {
-      w[j] = x[first + j];
-      if (g) u[j] = g[first + j];
+#pragma unroll  // so that both stay in registers
+    for (int j = 0; j < n; ++j) {
+      if (first + j < all) w[j] = x[first + j];
+      if (g && first + j < all) u[j] = g[first + j];
     }
   }
 #pragma unroll
   for (int j = 0; j < n; ++j) {
-    if (first + j >= all) break;
+    if (first + j >= all) continue;
     const Coefficients<A> f = of[base + (v.last ? at : 0)];
     const A apart = widen(w[j]) - f.middle;
     w[j] = narrow<T>(g ? widen(u[j]) * f.scale + apart * f.slope + f.shift : apart * f.scale + f.shift);
     if (++at == inner) at = 0, base = begin(++outer);
   }
-  if (whole)
-    store_items(out + first, w);
-  else
-    for (int j = 0; first + j < all; ++j) out[first + j] = w[j];
+  if (whole) return store_items(out + first, w);
+#pragma unroll
+  for (int j = 0; j < n; ++j)
+    if (first + j < all) out[first + j] = w[j];
 }
 template <class T>
 void launch_apply(const Array& out, const T* g, const Array& x, const Coefficients<accumulate_t<T>>* of, const Channels& v) {

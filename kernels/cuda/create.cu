@@ -39,7 +39,7 @@ template <class T> struct Line {
     if constexpr (std::is_same_v<T, bool>)
       return v != 0;
     else
-      return narrow<T>(accumulate_t<T>(v));
+      return narrow<T>(converted<accumulate_t<T>>(v));
   }
 };
 

@@ -20,6 +20,7 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   if (whole)
     load_items(v, x + first);
   else
+#pragma unroll  // so that they stay in registers
     for (int j = 0; j < kEach; ++j) v[j] = first + j < count ? x[first + j] : T(A(0));
 #pragma unroll
   for (int j = 0; j < kEach; j += 4) {
@@ -27,10 +28,10 @@ template <class T> __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int k = 0; k < 4; ++k) v[j + k] = narrow<T>(words.word[k] >> 8 >= bound ? widen(v[j + k]) * scale : A(0));
   }
-  if (whole)
-    store_items(y + first, v);
-  else
-    for (int j = 0; first + j < count; ++j) y[first + j] = v[j];
+  if (whole) return store_items(y + first, v);
+#pragma unroll
+  for (int j = 0; j < kEach; ++j)
+    if (first + j < count) y[first + j] = v[j];
 }
 
 }  // namespace

@@ -27,6 +27,14 @@ template <> __device__ __forceinline__ bfloat16 narrow<bfloat16>(float f) {
   return x;
 }
 
+/// Of numbers that a narrow integer cannot hold the low bits are left, as on the CPU; a conversion to it would stop at its ends.
+template <class To, class From> __device__ __forceinline__ To converted(From x) {
+  if constexpr (std::is_integral_v<To> && sizeof(To) < sizeof(int32_t) && std::is_floating_point_v<From>)
+    return To(int32_t(x));
+  else
+    return To(x);
+}
+
 __device__ __forceinline__ uint32_t divide(uint32_t n, const Divider& by) { return (__umulhi(n, by.factor) + n) >> by.shift; }
 
 /// Where element `i` lies in each of kOperands operands.

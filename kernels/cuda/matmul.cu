@@ -60,7 +60,7 @@ template <class T> __global__ void __launch_bounds__(kThreads) multiply(const __
     square.for_each([&](int i, int j, A sum) {
       const int64_t row = first_row + i, column = first_column + j;
       if (row >= p.rows || column >= p.columns) return;
-      A v = A(A(p.alpha) * sum);
+      A v = A(converted<A>(p.alpha) * sum);
       if (p.bias) v += widen(static_cast<const T*>(p.bias)[column]);
       if (p.accumulate) v += widen(y[row * p.columns + column]);
       y[row * p.columns + column] = narrow<T>(v);

@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/turn.h"
 #include "kernels/dispatch.h"
 
 namespace gradus::cuda {
@@ -30,7 +31,7 @@ template <class To, class From> struct Convert {
     else if constexpr (std::is_same_v<To, bool>)
       y[0] = widen(x[0]) != 0;
     else
-      y[0] = narrow<To>(accumulate_t<To>(widen(x[0])));
+      y[0] = narrow<To>(converted<accumulate_t<To>>(widen(x[0])));
   }
 };
 
@@ -86,6 +87,7 @@ void where(const Elementwise& c) {
 
 void copy(const Array& y, const Array& x) {
   Elementwise c = call_over("to", y.dtype, 1, {&y, &x}, nullptr);
+  if (y.dtype == x.dtype && copy_turned(c)) return;
   auto same = [&]<class T>() { return launch_of<Convert<T, T>>(); };
   auto other = [&]<class To>() {
     return dispatch_all("to", x.dtype, [&]<class From>() {

@@ -19,20 +19,35 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     softmax_rows(T* y, const T* x, int64_t outer, int64_t n, int team) {
   using A = accumulate_t<T>;
   const int lane = lane_of_team(team);
-  const int64_t row = row_of_team(team);
-  const int64_t end = row < outer ? n : 0;  // the others go along: all threads meet in of_team
-  x += row * n, y += row * n;
-  A top = -A(INFINITY);
-  for (int64_t i = lane; i < end; i += team) top = Larger()(top, A(widen(x[i])));
+  const int64_t row = row_of_team(team), width = n;
+  n = row < outer ? n : 0;  // the others go along: all threads meet in of_team
+  x += row * width, y += row * width;
+  A top = -A(INFINITY), total = 0;
+  for_row(x, n, lane, team, [&](int64_t i, auto count) {
+    T v[count];
+    load_items(v, x + i);
+#pragma unroll
+    for (int j = 0; j < count; ++j) top = Larger()(top, A(widen(v[j])));
+  });
   top = of_team(top, team, Larger());
-  A total = 0;
-  for (int64_t i = lane; i < end; i += team) total += ::exp(widen(x[i]) - top);
+  for_row(x, n, lane, team, [&](int64_t i, auto count) {
+    T v[count];
+    load_items(v, x + i);
+#pragma unroll
+    for (int j = 0; j < count; ++j) total += ::exp(widen(v[j]) - top);
+  });
   total = of_team(total, team, Plus());
   const A last = kLog ? A(::log(total)) : 1 / total;
-  for (int64_t i = lane; i < end; i += team) {
-    const A d = widen(x[i]) - top;
-    y[i] = narrow<T>(kLog ? d - last : ::exp(d) * last);
-  }
+  for_row(x, n, lane, team, [&](int64_t i, auto count) {
+    T v[count];
+    load_items(v, x + i);
+#pragma unroll
+    for (int j = 0; j < count; ++j) {
+      const A d = widen(v[j]) - top;
+      v[j] = narrow<T>(kLog ? d - last : ::exp(d) * last);
+    }
+    store_items(y + i, v);
+  });
 }
 
 template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
@@ -55,16 +70,28 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     backward_rows(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int team) {
   using A = accumulate_t<T>;
   const int lane = lane_of_team(team);
-  const int64_t row = row_of_team(team);
-  const int64_t end = row < outer ? n : 0;
-  dx += row * n, g += row * n, y += row * n;
+  const int64_t row = row_of_team(team), width = n;
+  n = row < outer ? n : 0;
+  dx += row * width, g += row * width, y += row * width;
   A total = 0;
-  for (int64_t i = lane; i < end; i += team) total += kLog ? widen(g[i]) : widen(g[i]) * widen(y[i]);
+  for_row(y, n, lane, team, [&](int64_t i, auto count) {
+    T v[count], p[count];
+    load_items(v, g + i);
+    if (!kLog) load_items(p, y + i);
+#pragma unroll
+    for (int j = 0; j < count; ++j) total += kLog ? widen(v[j]) : widen(v[j]) * widen(p[j]);
+  });
   total = of_team(total, team, Plus());
-  for (int64_t i = lane; i < end; i += team) {
-    const A v = widen(g[i]), p = widen(y[i]);
-    dx[i] = narrow<T>(kLog ? v - ::exp(p) * total : p * (v - total));
-  }
+  for_row(y, n, lane, team, [&](int64_t i, auto count) {
+    T v[count], p[count];
+    load_items(v, g + i), load_items(p, y + i);
+#pragma unroll
+    for (int j = 0; j < count; ++j) {
+      const A slope = widen(v[j]), of = widen(p[j]);
+      v[j] = narrow<T>(kLog ? slope - ::exp(of) * total : of * (slope - total));
+    }
+    store_items(dx + i, v);
+  });
 }
 template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     backward_columns(T* dx, const T* g, const T* y, int64_t columns, int64_t n, int64_t inner) {

@@ -17,6 +17,23 @@ GPU_TEST(Gpu, CopiesAndCastsOfEveryLayout) {
     }
 }
 
+// Squares that are full and that are not, of every size of an element; with axes before, between and behind those that change places.
+GPU_TEST(Gpu, TurnedCopies) {
+  for (DType t : {DType::uint8, DType::bfloat16, DType::float32, DType::float64}) {
+    AnyTensor x = sample({3, 70, 20, 133}, t), wide = sample({300, 129}, t, 2);
+    for (const AnyTensor& v : {wide.t(), wide.narrow(1, 1, 127).t(), wide.slice(0, 0, 300, 3).t(), x.permute({0, 3, 1, 2}),
+                               x.permute({3, 1, 0, 2}), x.permute({0, 2, 3, 1}), x.narrow(3, 5, 16).permute({3, 0, 2, 1})}) {
+      AnyTensor there = on_gpu(v), part = full({v.size(0), 2 * v.size(1)}, 1, t, kGpu);
+      EXPECT_EQ(distance(there.contiguous(), v), 0) << name(t) << to_string(v.shape());
+      if (v.dim() > 2) continue;
+      part.narrow(1, 3, v.size(1)).copy_(there);  // into the middle of something
+      EXPECT_EQ(distance(part.narrow(1, 3, v.size(1)), v), 0) << name(t) << to_string(v.shape());
+      EXPECT_EQ(distance(part.narrow(1, 0, 3), full({v.size(0), 3}, 1, t)), 0);
+      EXPECT_EQ(distance(part.narrow(1, v.size(1) + 3, v.size(1) - 3), full({v.size(0), v.size(1) - 3}, 1, t)), 0);
+    }
+  }
+}
+
 GPU_TEST(Gpu, HalfTypesRoundAsOnTheCpu) {
   AnyTensor x = draw({4096}, -70000, 70000, 3, DType::float32), small = x * 1e-9, tiny = x * 1e-12;
   for (DType half_type : {DType::float16, DType::bfloat16})
