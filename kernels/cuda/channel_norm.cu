@@ -20,7 +20,7 @@ struct Channels {
     last = d == 1 || !x.contiguous;
     if (last && !groups) d *= n, n = 1;
     if (!last) return;
-    const int64_t most = n < 512 ? 512 / (n + 1) + 1 : 1, room = (d + 63) / 64;
+    const int64_t most = n < 1024 ? 1024 / (n + 1) + 1 : 1, room = (d + 63) / 64;
     stretches = most < room ? most : room;
     if (stretches < 1) stretches = 1;
   }
@@ -37,13 +37,7 @@ struct Channels {
 };
 
 /// Count, mean and sum of squared deviations; joined as Chan, Golub and LeVeque do (1979), so that a large mean costs no digits.
-template <class A> struct Moments {
-  A count, mean, squares;
-  __device__ void take(A x) {
-    const A apart = x - mean;
-    count += 1, mean += apart / count, squares += apart * (x - mean);
-  }
-};
+template <class A> struct Moments { A count, mean, squares; };
 template <class A> __device__ Moments<A> across(Moments<A> v, int distance) {
   return {__shfl_xor_sync(0xffffffffu, v.count, distance), __shfl_xor_sync(0xffffffffu, v.mean, distance),
           __shfl_xor_sync(0xffffffffu, v.squares, distance)};
@@ -57,7 +51,7 @@ struct Join {
   }
 };
 
-/// sum(g) and sum(g * (x - mean)).
+/// sum(g) and sum(g * (x - middle)).
 template <class A> struct Products { A sum, product; };
 template <class A> __device__ Products<A> across(Products<A> v, int distance) {
   return {__shfl_xor_sync(0xffffffffu, v.sum, distance), __shfl_xor_sync(0xffffffffu, v.product, distance)};
@@ -68,61 +62,69 @@ struct Add {
   }
 };
 
-// What is taken of an element, in both passes.
+// What is taken of an element, in both passes, and what its sums make. `middle` is one for all elements that are summed together.
+
+/// The elements' distances from their first one, which lies near the mean: so that a large mean costs no digits, and nothing is divided.
 template <class T> struct TakeMoments {
   using A = accumulate_t<T>;
-  using Sum = Moments<A>;
-  using Together = Join;
+  using Result = Moments<A>;
   const T* x;
-  __device__ A middle(const Channels&, int64_t, int64_t) const { return A(0); }
-  __device__ void take(Sum& sum, int64_t at, A) const { sum.take(widen(x[at])); }
+  __device__ A middle(const Channels&, int64_t, int64_t, int64_t first) const { return widen(x[first]); }
+  __device__ void take(Products<A>& sum, int64_t at, A middle) const {
+    const A apart = widen(x[at]) - middle;
+    sum.sum += apart, sum.product += apart * apart;
+  }
+  __device__ Result result(Products<A> sum, A middle, int64_t count) const {
+    const A apart = sum.sum / A(count), squares = sum.product - sum.sum * apart;
+    return {A(count), middle + apart, squares < 0 ? A(0) : squares};
+  }
 };
 template <class T> struct TakeProducts {
   using A = accumulate_t<T>;
-  using Sum = Products<A>;
-  using Together = Add;
+  using Result = Products<A>;
   const T *x, *g;
   const A* mean;
-  __device__ A middle(const Channels& v, int64_t i, int64_t k) const { return mean[v.statistic(i, k)]; }
-  __device__ void take(Sum& sum, int64_t at, A middle) const {
+  __device__ A middle(const Channels& v, int64_t i, int64_t k, int64_t) const { return mean[v.statistic(i, k)]; }
+  __device__ void take(Products<A>& sum, int64_t at, A middle) const {
     const A u = widen(g[at]);
     sum.sum += u, sum.product += u * (widen(x[at]) - middle);
   }
+  __device__ Result result(Products<A> sum, A, int64_t) const { return sum; }
 };
 
 /// Slots of channels that come first: a row of d elements a team.
 template <class Take> __global__ void __launch_bounds__(kThreads)
-    sum_rows(typename Take::Sum* sums, const Take take, const Channels v, int team) {
+    sum_rows(typename Take::Result* results, const Take take, const Channels v, int team) {
+  using A = typename Take::A;
   const int64_t unit = row_of_team(team);
   const bool mine = unit < v.n * v.c;
-  typename Take::Sum sum{};
-  if (mine) {
-    const auto middle = take.middle(v, unit / v.c, unit % v.c);
-    for (int64_t i = lane_of_team(team); i < v.d; i += team) take.take(sum, unit * v.d + i, middle);
-  }
-  sum = of_team(sum, team, typename Take::Together());
-  if (mine && lane_of_team(team) == 0) sums[unit] = sum;
+  const A middle = mine ? take.middle(v, unit / v.c, unit % v.c, unit * v.d) : A(0);
+  Products<A> sum{};
+#pragma unroll 4  // reads that do not wait for each other
+  for (int64_t i = lane_of_team(team); i < (mine ? v.d : 0); i += team) take.take(sum, unit * v.d + i, middle);
+  sum = of_team(sum, team, Add());
+  if (mine && lane_of_team(team) == 0) results[unit] = take.result(sum, middle, v.d);
 }
 /// Slots of channels that come last: a block takes 32 channels of a stretch.
 template <class Take> __global__ void __launch_bounds__(kThreads)
-    sum_columns(typename Take::Sum* sums, const Take take, const Channels v) {
-  __shared__ typename Take::Sum of_rows[kRows][32];
+    sum_columns(typename Take::Result* results, const Take take, const Channels v) {
+  using A = typename Take::A;
+  __shared__ Products<A> of_rows[kRows][32];
   const int lane = threadIdx.x % 32, side = threadIdx.x / 32;
   const int64_t slot = blockIdx.x, example = slot / v.stretches, k = int64_t(blockIdx.y) * 32 + lane;
   const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot);
-  typename Take::Sum sum{};
-  if (k < v.c) {
-    const auto middle = take.middle(v, example, k);
-    for (int64_t r = begin + side; r < end; r += kRows) take.take(sum, (example * v.d + r) * v.c + k, middle);
-  }
+  const A middle = k < v.c ? take.middle(v, example, k, (example * v.d + begin) * v.c + k) : A(0);
+  Products<A> sum{};
+#pragma unroll 4
+  for (int64_t r = begin + side; r < (k < v.c ? end : 0); r += kRows) take.take(sum, (example * v.d + r) * v.c + k, middle);
   of_rows[side][lane] = sum;
   __syncthreads();
   if (side > 0 || k >= v.c) return;
 #pragma unroll
-  for (int r = 1; r < kRows; ++r) sum = typename Take::Together()(sum, of_rows[r][lane]);
-  sums[slot * v.c + k] = sum;
+  for (int r = 1; r < kRows; ++r) sum = Add()(sum, of_rows[r][lane]);
+  results[slot * v.c + k] = take.result(sum, middle, end - begin);
 }
-template <class Take> void sum_slots(typename Take::Sum* sums, const Take& take, const Channels& v) {
+template <class Take> void sum_slots(typename Take::Result* sums, const Take& take, const Channels& v) {
   if (v.last) {
     const dim3 grid(unsigned(v.slots()), unsigned((v.c + 31) / 32));
     sum_columns<Take><<<grid, kThreads, 0, stream()>>>(sums, take, v);
@@ -168,20 +170,27 @@ template <class A> __global__ void __launch_bounds__(kThreads) rstd_of(A* rstd, 
   if (k < c) rstd[k] = A(1 / ::sqrt(double(var[k]) + eps));
 }
 
-/// out = (x - middle) * scale + shift, or with g: g * scale + (x - middle) * slope + shift; four coefficients an (example, channel).
-template <class A> struct alignas(4 * sizeof(A) > 16 ? 16 : 4 * sizeof(A)) Coefficients { A middle, scale, shift, slope; };
+/// out = (x - middle) * scale + shift, or with g: g * scale + (x - middle) * slope + shift; four coefficients an (example, channel), each kind
+/// side by side.
+template <class A> struct Coefficients {
+  A *middle, *scale, *shift, *slope;
+  Coefficients(const Scratch& memory, int64_t count)
+      : middle(memory.as<A>()), scale(middle + count), shift(scale + count), slope(shift + count) {}
+  static size_t bytes(int64_t count) { return size_t(4 * count) * sizeof(A); }
+  __device__ void put(int64_t u, A a, A b, A c, A d) const { middle[u] = a, scale[u] = b, shift[u] = c, slope[u] = d; }
+};
 
 template <class A> __global__ void __launch_bounds__(kThreads)
-    forward_coefficients(Coefficients<A>* to, const A* mean, const A* rstd, const A* weight, const A* bias, const Channels v) {
+    forward_coefficients(const Coefficients<A> to, const A* mean, const A* rstd, const A* weight, const A* bias, const Channels v) {
   const int64_t u = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (u >= v.coefficients()) return;
   const int64_t k = u % v.c, s = v.statistic(u / v.c, k);
-  to[u] = {mean[s], rstd[s] * (weight ? weight[k] : A(1)), bias ? bias[k] : A(0), A(0)};
+  to.put(u, mean[s], rstd[s] * (weight ? weight[k] : A(1)), bias ? bias[k] : A(0), A(0));
 }
 
 /// Each thread takes 16 bytes, wherever rows begin.
 template <class T> __global__ void __launch_bounds__(kThreads)
-    apply(T* out, const T* g, const T* x, const Coefficients<accumulate_t<T>>* of, const Channels v) {
+    apply(T* out, const T* g, const T* x, const Coefficients<accumulate_t<T>> of, const Channels v) {
   using A = accumulate_t<T>;
   constexpr int n = kItemsOf<T>;
   const int64_t all = v.n * v.c * v.d, first = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * n, inner = v.last ? v.c : v.d;
@@ -189,8 +198,28 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   int64_t outer = first / inner, at = first - outer * inner;
   auto begin = [&](int64_t o) { return v.last ? (v.groups ? o / v.d * v.c : 0) : v.groups ? o : o % v.c; };
   int64_t base = begin(outer);
+  auto value = [&](T e, T slope_e, A middle, A scale, A shift, A slope) {
+    const A apart = widen(e) - middle;
+    return narrow<T>(g ? widen(slope_e) * scale + apart * slope + shift : apart * scale + shift);
+  };
   const bool whole = first + n <= all;
   T u[n], w[n];
+  if (inner % n == 0) {  // each thread's are of one channel, or of channels side by side
+    A middle[n], scale[n], shift[n], slope[n];
+    load_items(w, x + first);
+    if (g) load_items(u, g + first);
+    if (v.last) {
+      load_items(middle, of.middle + base + at), load_items(scale, of.scale + base + at), load_items(shift, of.shift + base + at);
+      if (g) load_items(slope, of.slope + base + at);
+    } else {
+#pragma unroll
+      for (int j = 0; j < n; ++j)
+        middle[j] = of.middle[base], scale[j] = of.scale[base], shift[j] = of.shift[base], slope[j] = of.slope[base];
+    }
+#pragma unroll
+    for (int j = 0; j < n; ++j) w[j] = value(w[j], u[j], middle[j], scale[j], shift[j], slope[j]);
+    return store_items(out + first, w);
+  }
   if (whole) {
     load_items(w, x + first);
     if (g) load_items(u, g + first);
@@ -204,9 +233,8 @@ template <class T> __global__ void __launch_bounds__(kThreads)
 #pragma unroll
   for (int j = 0; j < n; ++j) {
     if (first + j >= all) continue;
-    const Coefficients<A> f = of[base + (v.last ? at : 0)];
-    const A apart = widen(w[j]) - f.middle;
-    w[j] = narrow<T>(g ? widen(u[j]) * f.scale + apart * f.slope + f.shift : apart * f.scale + f.shift);
+    const int64_t k = base + (v.last ? at : 0);
+    w[j] = value(w[j], u[j], of.middle[k], of.scale[k], of.shift[k], of.slope[k]);
     if (++at == inner) at = 0, base = begin(++outer);
   }
   if (whole) return store_items(out + first, w);
@@ -215,7 +243,7 @@ template <class T> __global__ void __launch_bounds__(kThreads)
     if (first + j < all) out[first + j] = w[j];
 }
 template <class T>
-void launch_apply(const Array& out, const T* g, const Array& x, const Coefficients<accumulate_t<T>>* of, const Channels& v) {
+void launch_apply(const Array& out, const T* g, const Array& x, const Coefficients<accumulate_t<T>>& of, const Channels& v) {
   const int64_t a_block = int64_t(kThreads) * kItemsOf<T>;
   apply<T><<<unsigned((x.count + a_block - 1) / a_block), kThreads, 0, stream()>>>(out.as<T>(), g, x.as<T>(), of, v);
 }
@@ -224,10 +252,10 @@ unsigned blocks_for(int64_t threads) { return unsigned((threads + kThreads - 1) 
 
 template <class T, class A = accumulate_t<T>> void normalise(const Array& y, const Array& x, const A* mean, const A* rstd,
                                                              const Array& weight, const Array& bias, const Channels& v) {
-  Scratch of(size_t(v.coefficients()) * sizeof(Coefficients<A>));
-  forward_coefficients<<<blocks_for(v.coefficients()), kThreads, 0, stream()>>>(of.as<Coefficients<A>>(), mean, rstd,
-                                                                                weight.as<A>(), bias.as<A>(), v);
-  launch_apply<T>(y, nullptr, x, of.as<Coefficients<A>>(), v);
+  const Scratch memory(Coefficients<A>::bytes(v.coefficients()));
+  const Coefficients<A> of(memory, v.coefficients());
+  forward_coefficients<<<blocks_for(v.coefficients()), kThreads, 0, stream()>>>(of, mean, rstd, weight.as<A>(), bias.as<A>(), v);
+  launch_apply<T>(y, nullptr, x, of, v);
 }
 
 /// Of each statistic: the sums of u = g * weight and of u * h.
@@ -261,14 +289,14 @@ template <class A> __global__ void __launch_bounds__(kThreads)
 }
 /// slopes: absent where statistics are fixed, which do not move with x.
 template <class A> __global__ void __launch_bounds__(kThreads)
-    backward_coefficients(Coefficients<A>* to, const Products<double>* slopes, const A* mean, const A* rstd, const A* weight,
+    backward_coefficients(const Coefficients<A> to, const Products<double>* slopes, const A* mean, const A* rstd, const A* weight,
                           const Channels v) {
   const int64_t u = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (u >= v.coefficients()) return;
   const int64_t k = u % v.c, s = v.statistic(u / v.c, k);
   const double r = double(rstd[s]), m = double(v.per_statistic());
   const Products<double> p = slopes ? slopes[s] : Products<double>{};
-  to[u] = {mean[s], A(r * (weight ? double(weight[k]) : 1.0)), A(-r * p.sum / m), A(-r * r * p.product / m)};
+  to.put(u, mean[s], A(r * (weight ? double(weight[k]) : 1.0)), A(-r * p.sum / m), A(-r * r * p.product / m));
 }
 
 }  // namespace
@@ -314,7 +342,8 @@ void channel_norm_backward(const Array& dx, const Array& dweight, const Array& d
   dispatch_float("channel_norm_backward", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
     Scratch sums(size_t(v.slots() * v.c) * sizeof(Products<A>)), slopes(size_t(v.statistics()) * sizeof(Products<double>));
-    Scratch of(size_t(v.coefficients()) * sizeof(Coefficients<A>));
+    const Scratch memory(Coefficients<A>::bytes(v.coefficients()));
+    const Coefficients<A> of(memory, v.coefficients());
     if (!fixed || dweight || dbias) sum_slots(sums.as<Products<A>>(), TakeProducts<T>{x.as<T>(), g.as<T>(), mean.as<A>()}, v);
     if (dweight || dbias)
       join_parameters<<<blocks_for(v.c * 32), kThreads, 0, stream()>>>(dweight.as<A>(), dbias.as<A>(), sums.as<Products<A>>(),
@@ -324,8 +353,8 @@ void channel_norm_backward(const Array& dx, const Array& dweight, const Array& d
       join_slopes<<<blocks_for(v.statistics() * 32), kThreads, 0, stream()>>>(slopes.as<Products<double>>(), sums.as<Products<A>>(),
                                                                               rstd.as<A>(), weight.as<A>(), v);
     backward_coefficients<<<blocks_for(v.coefficients()), kThreads, 0, stream()>>>(
-        of.as<Coefficients<A>>(), fixed ? nullptr : slopes.as<Products<double>>(), mean.as<A>(), rstd.as<A>(), weight.as<A>(), v);
-    launch_apply<T>(dx, g.as<T>(), x, of.as<Coefficients<A>>(), v);
+        of, fixed ? nullptr : slopes.as<Products<double>>(), mean.as<A>(), rstd.as<A>(), weight.as<A>(), v);
+    launch_apply<T>(dx, g.as<T>(), x, of, v);
   });
   check_launch("channel_norm_backward", {&x});
 }
