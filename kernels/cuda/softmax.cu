@@ -111,14 +111,14 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
 unsigned column_blocks(const Rows& r) { return unsigned((r.outer * r.inner + kThreads - 1) / kThreads); }
 
 template <class T, bool kLog> void forward(const Array& y, const Array& x, const Rows& r) {
-  const Teams t(r.outer, r.n);
+  const Teams t = teams_for(r.outer, r.n);
   if (r.inner == 1)
     softmax_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer, r.n, t.team);
   else
     softmax_columns<T, kLog><<<column_blocks(r), kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer * r.inner, r.n, r.inner);
 }
 template <class T, bool kLog> void backward(const Array& dx, const Array& g, const Array& y, const Rows& r) {
-  const Teams t(r.outer, r.n);
+  const Teams t = teams_for(r.outer, r.n);
   if (r.inner == 1)
     backward_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(dx.as<T>(), g.as<T>(), y.as<T>(), r.outer, r.n, t.team);
   else
