@@ -129,7 +129,7 @@ template <class Take> void sum_slots(typename Take::Result* sums, const Take& ta
     const dim3 grid(unsigned(v.slots()), unsigned((v.c + 31) / 32));
     sum_columns<Take><<<grid, kThreads, 0, stream()>>>(sums, take, v);
   } else {
-    const Teams teams = teams_for(v.n * v.c, v.d);
+    const Teams teams(v.n * v.c, v.d);
     sum_rows<Take><<<teams.blocks, kThreads, 0, stream()>>>(sums, take, v, teams.team);
   }
 }

@@ -145,8 +145,8 @@ template <class T> __global__ void __launch_bounds__(kThreads)
 template <class T> Call<T> call_of(const Array& x, const Array& target, const Array& weight, int64_t ignore, double smoothing) {
   using A = accumulate_t<T>;
   const int64_t rows = x.size(0), n = x.size(1);
-  return {x.as<T>(),        weight.as<T>(),           target.as<int64_t>(),   rows, n, ignore,
-          A(1 - smoothing), A(smoothing / double(n)), teams_for(rows, n).team};
+  return {x.as<T>(),        weight.as<T>(),           target.as<int64_t>(), rows, n, ignore,
+          A(1 - smoothing), A(smoothing / double(n)), Teams(rows, n).team};
 }
 
 }  // namespace
@@ -162,8 +162,8 @@ void cross_entropy(const Array& losses, const Array& lse, const Array& x, const 
                                                                               target.as<int64_t>(), rows, n, ignore_index);
   dispatch_float("cross_entropy", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
-    forward<T><<<teams_for(rows, n).blocks, kThreads, 0, stream()>>>(losses.as<A>(), lse.as<A>(),
-                                                                     call_of<T>(x, target, weight, ignore_index, smoothing));
+    forward<T><<<Teams(rows, n).blocks, kThreads, 0, stream()>>>(losses.as<A>(), lse.as<A>(),
+                                                                 call_of<T>(x, target, weight, ignore_index, smoothing));
   });
   check_launch("cross_entropy", {&x, &target});
   int64_t here[2];
@@ -180,7 +180,7 @@ void cross_entropy_backward(const Array& dx, const Array& g, const Array& x, con
   if (x.count == 0) return;
   dispatch_float("cross_entropy", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
-    backward<T><<<teams_for(x.size(0), x.size(1)).blocks, kThreads, 0, stream()>>>(
+    backward<T><<<Teams(x.size(0), x.size(1)).blocks, kThreads, 0, stream()>>>(
         dx.as<T>(), g.as<A>(), g.step(0), lse.as<A>(), call_of<T>(x, target, weight, ignore_index, smoothing));
   });
   check_launch("cross_entropy_backward", {&x});

@@ -309,7 +309,7 @@ void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Arra
   dispatch_float("layer_norm", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
     const bool held = HeldRow<T>::holds(n, {x.data, y.data, sum.data, residual.data});
-    const Teams teams = held ? teams_of(rows, HeldRow<T>::team_of(n)) : teams_for(rows, n);
+    const Teams teams = held ? Teams::with(rows, HeldRow<T>::team_of(n)) : Teams(rows, n);
     const Forward<T> call{y.as<T>(),      mean.as<A>(), rstd.as<A>(), sum.as<T>(), x.as<T>(), residual.as<T>(),
                           weight.as<A>(), bias.as<A>(), rows,         n,           A(eps),    teams.team};
     if (held)
@@ -336,7 +336,7 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
     using Row = HeldRow<T>;
     const bool few = Few::holds(n, {x.data, g.data, dx.data}) && Few::team_of(n) == Row::team_of(n);
     const bool held = few || Row::holds(n, {x.data, g.data, dx.data});
-    const Teams teams = held ? teams_of(rows, Row::team_of(n)) : teams_for(rows, n);
+    const Teams teams = held ? Teams::with(rows, Row::team_of(n)) : Teams(rows, n);
     const Backward<T> call{dx.as<T>(),     g.as<T>(), x.as<T>(), mean.as<A>(), rstd.as<A>(),
                            weight.as<A>(), rows,      n,         teams.team,   accumulate};
     auto in_one_reading = [&](unsigned blocks, A* parts, int64_t stretch) {

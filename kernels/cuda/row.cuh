@@ -101,14 +101,20 @@ template <class F, class A> __device__ A of_team(A v, int team, F f) {
   return v;
 }
 
-/// Who takes the rows: the threads of a team, and the blocks for all rows.
+/// Who takes the rows of n numbers: threads of a team, and blocks for all rows.
 struct Teams {
   int team;
   unsigned blocks;
+  Teams(int64_t rows, int64_t n) : Teams(with(rows, n <= 1024 ? 32 : int(kThreads))) {}
+  static Teams with(int64_t rows, int team) {
+    Teams t;
+    t.team = team, t.blocks = unsigned((rows * team + kThreads - 1) / kThreads);
+    return t;
+  }
+
+ private:
+  Teams() = default;
 };
-inline Teams teams_of(int64_t rows, int team) { return {team, unsigned((rows * team + kThreads - 1) / kThreads)}; }
-/// For rows of n numbers.
-inline Teams teams_for(int64_t rows, int64_t n) { return teams_of(rows, n <= 1024 ? 32 : int(kThreads)); }
 /// The row and the place in the team of this thread.
 __device__ __forceinline__ int64_t row_of_team(int team) { return int64_t(blockIdx.x) * (kThreads / team) + threadIdx.x / team; }
 __device__ __forceinline__ int lane_of_team(int team) { return threadIdx.x % team; }

@@ -1,5 +1,5 @@
 // Softmax and log-softmax along any axis of a dense tensor, which in memory is (outer, n, inner). Where inner is 1 a row is taken by a warp or
-// a block, else each thread takes a column and neighbours read side by side.
+// a block, in registers where it fits; else each thread takes a column and neighbours read side by side.
 #include "kernels/cuda/row.cuh"
 #include "kernels/dispatch.h"
 
@@ -16,21 +16,53 @@ Rows rows_of(const Array& y, int axis) {
 }
 
 template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
+    softmax_held(T* y, const T* x, int64_t outer, int64_t n, int team) {
+  using A = accumulate_t<T>;
+  using Row = HeldRow<T>;
+  const int lane = lane_of_team(team);
+  const int64_t row = row_of_team(team), width = row < outer ? n : 0;  // the others go along: all threads meet in of_team
+  auto each = [&](auto f) { Row::each(width, lane, team, f); };
+  Row held;
+  held.load(x + row * n, width, lane, team);
+  A v[Row::kPacks][Row::kItems], top = -A(INFINITY), total = 0;
+  each([&](int, int k) {
+#pragma unroll
+    for (int j = 0; j < Row::kItems; ++j) v[k][j] = widen(held.pack[k].item[j]), top = Larger()(top, v[k][j]);
+  });
+  top = of_team(top, team, Larger());
+  each([&](int, int k) {
+#pragma unroll
+    for (int j = 0; j < Row::kItems; ++j) {
+      v[k][j] -= top;
+      const A e = ::exp(v[k][j]);
+      total += e;
+      if (!kLog) v[k][j] = e;
+    }
+  });
+  total = of_team(total, team, Plus());
+  const A last = kLog ? A(::log(total)) : 1 / total;
+  each([&](int, int k) {
+#pragma unroll
+    for (int j = 0; j < Row::kItems; ++j) held.pack[k].item[j] = narrow<T>(kLog ? v[k][j] - last : v[k][j] * last);
+  });
+  held.store(y + row * n, width, lane, team);
+}
+
+template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     softmax_rows(T* y, const T* x, int64_t outer, int64_t n, int team) {
   using A = accumulate_t<T>;
   const int lane = lane_of_team(team);
-  const int64_t row = row_of_team(team), width = n;
-  n = row < outer ? n : 0;  // the others go along: all threads meet in of_team
-  x += row * width, y += row * width;
+  const int64_t row = row_of_team(team), width = row < outer ? n : 0;
+  x += row * n, y += row * n;
   A top = -A(INFINITY), total = 0;
-  for_row(x, n, lane, team, [&](int64_t i, auto count) {
+  for_row(x, width, lane, team, [&](int64_t i, auto count) {
     T v[count];
     load_items(v, x + i);
 #pragma unroll
     for (int j = 0; j < count; ++j) top = Larger()(top, A(widen(v[j])));
   });
   top = of_team(top, team, Larger());
-  for_row(x, n, lane, team, [&](int64_t i, auto count) {
+  for_row(x, width, lane, team, [&](int64_t i, auto count) {
     T v[count];
     load_items(v, x + i);
 #pragma unroll
@@ -38,7 +70,7 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   });
   total = of_team(total, team, Plus());
   const A last = kLog ? A(::log(total)) : 1 / total;
-  for_row(x, n, lane, team, [&](int64_t i, auto count) {
+  for_row(x, width, lane, team, [&](int64_t i, auto count) {
     T v[count];
     load_items(v, x + i);
 #pragma unroll
@@ -66,15 +98,44 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   }
 }
 
+template <bool kLog, class A> __device__ __forceinline__ A input_gradient(A g, A y, A total) {
+  return kLog ? g - ::exp(y) * total : y * (g - total);
+}
+
+template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
+    backward_held(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int team) {
+  using A = accumulate_t<T>;
+  using Row = HeldRow<T>;
+  const int lane = lane_of_team(team);
+  const int64_t row = row_of_team(team), width = row < outer ? n : 0;
+  auto each = [&](auto f) { Row::each(width, lane, team, f); };
+  Row slope, result;
+  slope.load(g + row * n, width, lane, team), result.load(y + row * n, width, lane, team);
+  A total = 0;
+  each([&](int, int k) {
+#pragma unroll
+    for (int j = 0; j < Row::kItems; ++j) {
+      const A v = widen(slope.pack[k].item[j]);
+      total += kLog ? v : v * widen(result.pack[k].item[j]);
+    }
+  });
+  total = of_team(total, team, Plus());
+  each([&](int, int k) {
+#pragma unroll
+    for (int j = 0; j < Row::kItems; ++j)
+      result.pack[k].item[j] = narrow<T>(input_gradient<kLog>(widen(slope.pack[k].item[j]), widen(result.pack[k].item[j]), total));
+  });
+  result.store(dx + row * n, width, lane, team);
+}
+
 template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     backward_rows(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int team) {
   using A = accumulate_t<T>;
   const int lane = lane_of_team(team);
-  const int64_t row = row_of_team(team), width = n;
-  n = row < outer ? n : 0;
-  dx += row * width, g += row * width, y += row * width;
+  const int64_t row = row_of_team(team), width = row < outer ? n : 0;
+  dx += row * n, g += row * n, y += row * n;
   A total = 0;
-  for_row(y, n, lane, team, [&](int64_t i, auto count) {
+  for_row(y, width, lane, team, [&](int64_t i, auto count) {
     T v[count], p[count];
     load_items(v, g + i);
     if (!kLog) load_items(p, y + i);
@@ -82,14 +143,11 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     for (int j = 0; j < count; ++j) total += kLog ? widen(v[j]) : widen(v[j]) * widen(p[j]);
   });
   total = of_team(total, team, Plus());
-  for_row(y, n, lane, team, [&](int64_t i, auto count) {
+  for_row(y, width, lane, team, [&](int64_t i, auto count) {
     T v[count], p[count];
     load_items(v, g + i), load_items(p, y + i);
 #pragma unroll
-    for (int j = 0; j < count; ++j) {
-      const A slope = widen(v[j]), of = widen(p[j]);
-      v[j] = narrow<T>(kLog ? slope - ::exp(of) * total : of * (slope - total));
-    }
+    for (int j = 0; j < count; ++j) v[j] = narrow<T>(input_gradient<kLog>(widen(v[j]), widen(p[j]), total));
     store_items(dx + i, v);
   });
 }
@@ -103,27 +161,34 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   A total = 0;
   for (int64_t i = 0; i < n; ++i) total += kLog ? widen(g[i * inner]) : widen(g[i * inner]) * widen(y[i * inner]);
   for (int64_t i = 0; i < n; ++i) {
-    const A v = widen(g[i * inner]), p = widen(y[i * inner]);
-    dx[i * inner] = narrow<T>(kLog ? v - ::exp(p) * total : p * (v - total));
+    dx[i * inner] = narrow<T>(input_gradient<kLog>(widen(g[i * inner]), widen(y[i * inner]), total));
   }
 }
 
 unsigned column_blocks(const Rows& r) { return unsigned((r.outer * r.inner + kThreads - 1) / kThreads); }
 
 template <class T, bool kLog> void forward(const Array& y, const Array& x, const Rows& r) {
-  const Teams t = teams_for(r.outer, r.n);
-  if (r.inner == 1)
-    softmax_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer, r.n, t.team);
-  else
+  if (r.inner > 1) {
     softmax_columns<T, kLog><<<column_blocks(r), kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer * r.inner, r.n, r.inner);
+  } else if (HeldRow<T>::holds(r.n, {y.data, x.data})) {
+    const Teams t = Teams::with(r.outer, HeldRow<T>::team_of(r.n));
+    softmax_held<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer, r.n, t.team);
+  } else {
+    const Teams t(r.outer, r.n);
+    softmax_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(y.as<T>(), x.as<T>(), r.outer, r.n, t.team);
+  }
 }
 template <class T, bool kLog> void backward(const Array& dx, const Array& g, const Array& y, const Rows& r) {
-  const Teams t = teams_for(r.outer, r.n);
-  if (r.inner == 1)
-    backward_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(dx.as<T>(), g.as<T>(), y.as<T>(), r.outer, r.n, t.team);
-  else
+  if (r.inner > 1) {
     backward_columns<T, kLog>
         <<<column_blocks(r), kThreads, 0, stream()>>>(dx.as<T>(), g.as<T>(), y.as<T>(), r.outer * r.inner, r.n, r.inner);
+  } else if (HeldRow<T>::holds(r.n, {dx.data, g.data, y.data})) {
+    const Teams t = Teams::with(r.outer, HeldRow<T>::team_of(r.n));
+    backward_held<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(dx.as<T>(), g.as<T>(), y.as<T>(), r.outer, r.n, t.team);
+  } else {
+    const Teams t(r.outer, r.n);
+    backward_rows<T, kLog><<<t.blocks, kThreads, 0, stream()>>>(dx.as<T>(), g.as<T>(), y.as<T>(), r.outer, r.n, t.team);
+  }
 }
 
 }  // namespace
