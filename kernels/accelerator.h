@@ -63,6 +63,8 @@ class Accelerator {
   virtual void begin_recording(int /*device*/) {}
   virtual void* end_recording(int /*device*/) { return nullptr; }
   virtual void abandon_recording(int /*device*/) noexcept {}
+  /// Called twice, between begin and end: memory that is taken between the calls is not the recording's, so none of its tasks has used it.
+  virtual void step_aside(int /*device*/) noexcept {}
   /// As a task of the current stream.
   virtual void replay(int /*device*/, void* /*recording*/) {}
   virtual void free_recording(int /*device*/, void* /*recording*/) noexcept {}

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "gradus/core/error.h"
@@ -344,6 +345,7 @@ class Cuda final : public Accelerator {
     current[device] = before_recording;
     retire(device, stream);
   }
+  void step_aside(int device) noexcept override { std::swap(current[device], before_recording); }
   void replay(int device, void* recording) override {
     On on(device);
     check("capture", cudaGraphLaunch(static_cast<Recorded*>(recording)->step, current[device]));

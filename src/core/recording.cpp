@@ -1,6 +1,7 @@
 #include "src/core/recording.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "gradus/autograd/mode.h"
@@ -25,7 +26,11 @@ struct Aside : NoGrad {  // what outlives the step is made outside of its modes
 
 }  // namespace
 
-StepRecording::StepRecording(Device device) : device_(device) {
+StepRecording::StepRecording(Device device)
+    : device_(device), number_([] {
+        static std::atomic<uint64_t> last = 0;
+        return ++last;
+      }()) {
   Aside aside;
   fault_words_ = zeros({int64_t(kFaults)}, DType::int64, device);
   faults_here_ = empty({0}, DType::int64);
@@ -108,7 +113,15 @@ size_t StepRecording::reserve(size_t count) {
   size_t index = values_.size();
   if (index % kWords + count > kWords) index += kWords - index % kWords;  // together in one piece
   values_.resize(index + count);
-  if (index / kWords == words_.size()) words_.push_back(empty({int64_t(kWords)}, DType::int64, device_));
+  if (index / kWords == words_.size()) {
+    // They are written before each replay, whose tasks may use what is free in the recording's memory now.
+    struct StepAside {
+      Device device;
+      explicit StepAside(Device d) : device(d) { accelerator(device).step_aside(device.index); }
+      ~StepAside() { accelerator(device).step_aside(device.index); }
+    } beside(device_);
+    words_.push_back(empty({int64_t(kWords)}, DType::int64, device_));
+  }
   return index;
 }
 uint64_t* StepRecording::on_device(size_t index) const {
@@ -157,6 +170,11 @@ Draw draw_blocks(Generator& g, uint64_t blocks) {
   if (StepRecording* r = StepRecording::current()) return r->draw(g, blocks);
   GeneratorState at = g.take(blocks);
   return {at.seed, at.offset};
+}
+
+uint64_t recording_number() {
+  StepRecording* r = StepRecording::current();
+  return r ? r->number() : 0;
 }
 
 void note_op(const char* op, Device device) {

@@ -22,6 +22,8 @@ class StepRecording final : public Recording {
   /// That of this thread, or null.
   static StepRecording* current() { return static_cast<StepRecording*>(Recording::current()); }
   Device device() const { return device_; }
+  /// From 1 on; no two have the same.
+  uint64_t number() const { return number_; }
 
   void begin();
   /// What was recorded has not been done: generators and optimizers stand where they stood before. Throws what the backend says.
@@ -63,6 +65,7 @@ class StepRecording final : public Recording {
   void look_for_faults();
 
   Device device_;
+  const uint64_t number_;
   void* recorded_ = nullptr;  // the backend's own
   bool recording_ = false;
   std::vector<AnyTensor> words_;  // on the device, in pieces
@@ -78,6 +81,9 @@ class StepRecording final : public Recording {
 
 /// A stretch of the generator's stream, for a kernel.
 Draw draw_blocks(Generator& generator, uint64_t blocks);
+
+/// The number of the recording that is being made by this thread, or 0. What was computed under one number is not there under another.
+uint64_t recording_number();
 
 /// Before a kernel is called: the recording learns what runs, and refuses what runs on another device.
 [[gnu::cold, gnu::noinline]] void note_op(const char* op, Device device);

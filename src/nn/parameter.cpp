@@ -3,6 +3,7 @@
 #include "gradus/autograd/node.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/view.h"
+#include "src/core/recording.h"
 
 namespace gradus::nn {
 namespace {
@@ -73,7 +74,10 @@ Parameter::Parameter(const AnyTensor& values) : Held(detail::Tracked::parameter,
 }
 Parameter::Parameter(const Parameter& o) : Held(detail::Tracked::parameter, static_cast<const Held&>(o)) {}
 Parameter::Parameter(Parameter&& o) noexcept
-    : Held(detail::Tracked::parameter, static_cast<Held&&>(o)), cached_(std::move(o.cached_)), cached_version_(o.cached_version_) {}
+    : Held(detail::Tracked::parameter, static_cast<Held&&>(o)),
+      cached_(std::move(o.cached_)),
+      cached_version_(o.cached_version_),
+      cached_in_(o.cached_in_) {}
 Parameter& Parameter::operator=(const Parameter& o) {
   Held::operator=(o);
   cached_ = {};
@@ -81,23 +85,24 @@ Parameter& Parameter::operator=(const Parameter& o) {
 }
 Parameter& Parameter::operator=(Parameter&& o) noexcept {
   Held::operator=(std::move(o));
-  cached_ = std::move(o.cached_), cached_version_ = o.cached_version_;
+  cached_ = std::move(o.cached_), cached_version_ = o.cached_version_, cached_in_ = o.cached_in_;
   return *this;
 }
 
 AnyTensor Parameter::as(DType wanted) const {
   if (!defined() || wanted == dtype()) return *this;
   AnyTensor values;
+  const uint64_t in = recording_number();
   {
     SpinLock lock(locked_);
-    if (cached_.defined() && cached_.dtype() == wanted && cached_version_ == version()) values = cached_;
+    if (cached_.defined() && cached_.dtype() == wanted && cached_version_ == version() && cached_in_ == in) values = cached_;
   }
   if (!values.defined()) {
     OrdinaryMode mode;
     uint32_t seen = version();
     values = gradus::to(detach(), wanted);
     SpinLock lock(locked_);
-    cached_ = values, cached_version_ = seen;
+    cached_ = values, cached_version_ = seen, cached_in_ = in;
   }
   AnyTensor y = values.detach();
   record("as", y, {this}, [own = dtype()](const AnyTensor& g, AnyTensor* grads) { grads[0] = gradus::to(g, own); });

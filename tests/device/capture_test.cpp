@@ -184,6 +184,22 @@ TEST_P(Capture, AFirstCallThatThrowsWasNone) {
   EXPECT_TRUE(step.is_recorded());
 }
 
+TEST_P(Capture, WhatAReplayIsToldIsNotWrittenOverByTheStep) {
+  // Results on the way are as large as what holds the seed of the draw, and gone when it is made.
+  auto once = [&](const Tensor<float>& x) {
+    { Tensor<float> large = x * 2.0f, larger = large + 1.0f; }
+    return Tensor<float>(dropout(x, 0.5));
+  };
+  Tensor<float> x = ones<float>({4096}, device);
+  std::vector<std::vector<float>> run, replayed;
+  manual_seed(2);
+  for (int i = 0; i < 4; ++i) run.push_back(once(x).vector());
+  manual_seed(2);
+  auto step = capture(once, device);
+  for (int i = 0; i < 4; ++i) replayed.push_back(step(x).vector());
+  EXPECT_EQ(run, replayed);
+}
+
 TEST_P(Capture, WhatTheHostWorksOutForAKernelIsKept) {
   // The weights of windows and of interpolation are made by the host, which has forgotten them when the step is replayed.
   auto resized = [](const Tensor<float>& x) {
@@ -256,6 +272,34 @@ TEST_P(Capture, WhatAReplayWritesIsKnownToBeWritten) {
     EXPECT_EQ(distance(to(kept, DType::float32), to(copy.forward<bfloat16>(index), DType::float32)), 0) << i;
     t.net.train();
   }
+}
+
+TEST_P(Capture, CastsOfWeightsThatTheStepDoesNotWriteAreMadeInEachReplay) {
+  nn::Linear layer(4, 4);
+  layer.to(device);
+  bool fails = true;
+  int calls = 0;
+  auto step = capture(
+      [&](const Tensor<bfloat16>& x) {
+        Tensor<bfloat16> y = layer(x);
+        if (++calls == 2 && fails) throw ValueError("not now");
+        return y;
+      },
+      device);
+  Tensor<bfloat16> x = ones<bfloat16>({3, 4}, device);
+  step(x);
+  message_of<ValueError>([&] { step(x); });  // what was recorded was never done
+  EXPECT_EQ(distance(layer(x), nn::Linear(layer)(x)), 0);
+  fails = false;
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(distance(step(x), nn::Linear(layer)(x)), 0) << i;
+    EXPECT_EQ(distance(layer(x), nn::Linear(layer)(x)), 0) << i;
+    NoGrad no_grad;
+    layer.weight.fill_(i);
+    layer(x.to<half>());  // the cast to bfloat16 is given up
+    empty({16}, DType::bfloat16, device).fill_(NAN);
+  }
+  EXPECT_TRUE(step.is_recorded());
 }
 
 TEST_P(Capture, WhatCannotBeRecordedSaysSoAndNothingHasHappened) {

@@ -21,8 +21,8 @@ using Tasks = std::vector<std::function<void()>>;
 class RecordingDevice final : public Accelerator {
  public:
   int replays = 0, live = 0;
-  bool faulted = false;    // the CPU's kernels trust indices that were looked at: after one outside, a replay calls no more of them
-  Tasks* tasks = nullptr;  // while recording
+  bool faulted = false;  // the CPU's kernels trust indices that were looked at: after one outside, a replay calls no more of them
+  Tasks *tasks = nullptr, *beside = nullptr;  // while recording; while stepping aside
   HostMemory memory;
   CachingAllocator allocator{memory, "other"}, pinned{memory, "pinned"};
 
@@ -52,6 +52,7 @@ class RecordingDevice final : public Accelerator {
   void abandon_recording(int) noexcept override {
     if (tasks) free_recording(0, std::exchange(tasks, nullptr));
   }
+  void step_aside(int) noexcept override { std::swap(tasks, beside); }
   void replay(int, void* recording) override {
     ++replays, faulted = false;
     for (auto& task : *static_cast<Tasks*>(recording)) task();

@@ -57,6 +57,7 @@ class Parameter : public Held {
   mutable std::atomic<bool> locked_{false};  // guards what follows, for the moment of a look
   mutable AnyTensor cached_;
   mutable uint32_t cached_version_ = 0;
+  mutable uint64_t cached_in_ = 0;  // the number of a recording, whose replays alone make it
 };
 
 /// A tensor that is part of a module's state but not learned, such as a running mean. One that is not persistent is left out of files.
