@@ -28,4 +28,11 @@ struct Update {
   const double* rates_there = nullptr;  // where not null, they stand there, in the memory of the device
 };
 
+/// Elements side by side.
+struct Stretch {
+  const void* data;
+  int64_t count;
+  DType dtype;
+};
+
 }  // namespace gradus

@@ -82,6 +82,7 @@ const KernelTable& table() {
     OFFERS(search_sorted);
     OFFERS(unique);
     OFFERS(update);
+    OFFERS(sum_of_squares);
     OFFERS(arange);
     OFFERS(linspace);
     OFFERS(uniform);

@@ -159,4 +159,20 @@ AnyTensor state_like(const AnyTensor& parameter, double value) {
   return s.fill_(value);
 }
 
+AnyTensor sum_of_squares(const std::vector<AnyTensor>& tensors) {
+  NoGrad no_grad;
+  const Device device = tensors.empty() ? kCPU : tensors.front().device();
+  AnyTensor sum = empty({}, DType::float64, device);
+  std::vector<AnyTensor> held;
+  std::vector<Stretch> list;
+  for (const AnyTensor& x : tensors) {
+    check_float("sum_of_squares", x);
+    if (x.device() != device) fail<DeviceError>("sum_of_squares: the first tensor is on ", device, ", another on ", x.device());
+    const AnyTensor& y = held.emplace_back(x.impl()->dense ? x : dense(x));
+    list.push_back({y.raw_data(), y.numel(), y.dtype()});
+  }
+  kernel("sum_of_squares", &KernelTable::sum_of_squares, sum)(array(sum), list.data(), int64_t(list.size()));
+  return sum;
+}
+
 }  // namespace gradus

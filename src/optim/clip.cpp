@@ -18,14 +18,28 @@ std::vector<AnyTensor> gradients_of(const std::vector<AnyTensor>& parameters) {
   return gradients;
 }
 
-double length_of(const std::vector<double>& parts, double p) {
+double length_of(const std::vector<AnyTensor>& gradients, double p) {
+  if (p == 2) return std::sqrt(sum_of_squares(gradients).item());
   double total = 0;
-  if (std::isinf(p)) {
-    for (double v : parts) total = v > total || std::isnan(v) ? v : total;
-    return total;
+  for (const AnyTensor& g : gradients) {
+    if (g.numel() == 0) continue;
+    AnyTensor x = is_half(g.dtype()) ? to(g, DType::float32) : g;
+    const double part = (std::isinf(p) ? norm(x, p) : sum(pow(abs(x), p))).item();
+    if (!std::isinf(p)) total += part;
+    if (std::isinf(p) && (part > total || std::isnan(part))) total = part;
   }
-  for (double v : parts) total += v;
-  return p == 2 ? std::sqrt(total) : std::pow(total, 1 / p);
+  return std::isinf(p) ? total : std::pow(total, 1 / p);
+}
+/// The same on the device of the first gradient.
+AnyTensor length_there(const std::vector<AnyTensor>& gradients, double p) {
+  const Device first = gradients.front().device();
+  bool together = true;
+  for (const AnyTensor& g : gradients) together = together && g.device() == first;
+  if (p == 2 && together) return sqrt(sum_of_squares(gradients));
+  std::vector<AnyTensor> parts;
+  for (const AnyTensor& g : gradients)
+    parts.push_back(to(norm(is_half(g.dtype()) ? to(g, DType::float32) : g, p), DType::float64).to(first));
+  return norm(stack(parts), p);
 }
 
 void check_finite(bool wanted, double norm) {
@@ -34,16 +48,7 @@ void check_finite(bool wanted, double norm) {
 
 /// The host works out the factor, and multiplies nothing that need not be.
 double clip_here(std::vector<AnyTensor>& gradients, double max_norm, const ClipOptions& o) {
-  std::vector<double> parts;
-  for (const AnyTensor& g : gradients) {
-    if (g.numel() == 0) continue;
-    AnyTensor x = is_half(g.dtype()) ? to(g, DType::float32) : g;
-    parts.push_back((std::isinf(o.norm_type) ? norm(x, o.norm_type)
-                     : o.norm_type == 2      ? sum(square(x))
-                                             : sum(pow(abs(x), o.norm_type)))
-                        .item());
-  }
-  const double total = length_of(parts, o.norm_type);
+  const double total = length_of(gradients, o.norm_type);
   check_finite(o.error_if_nonfinite, total);
   const double factor = max_norm / (total + 1e-6);
   if (factor < 1 || std::isnan(factor))
@@ -53,11 +58,7 @@ double clip_here(std::vector<AnyTensor>& gradients, double max_norm, const ClipO
 
 /// The devices work it out, and nobody waits for them. The norm is where the first gradient is.
 AnyTensor clip_there(std::vector<AnyTensor>& gradients, double max_norm, const ClipOptions& o) {
-  const Device first = gradients.front().device();
-  std::vector<AnyTensor> parts;
-  for (const AnyTensor& g : gradients)
-    parts.push_back(to(norm(is_half(g.dtype()) ? to(g, DType::float32) : g, o.norm_type), DType::float64).to(first));
-  AnyTensor total = norm(stack(parts), o.norm_type);
+  AnyTensor total = length_there(gradients, o.norm_type);
   if (o.error_if_nonfinite) check_finite(true, total.item());
   AnyTensor factor = clamp_max(max_norm / (total + 1e-6), 1);
   Updates updates;

@@ -173,6 +173,13 @@ template <> struct Through<&KernelTable::update> {
     });
   }
 };
+template <> struct Through<&KernelTable::sum_of_squares> {
+  static void call(const Array& sum, const Stretch* list, int64_t count) {
+    recording_device().run([to = Kept<const Array&>(sum), all = std::vector<Stretch>(list, list + count)]() mutable {
+      kernels(DeviceType::cpu).sum_of_squares(to.get(), all.data(), int64_t(all.size()));
+    });
+  }
+};
 
 inline const KernelTable& recording_table() {
   static const KernelTable table = {

@@ -329,6 +329,34 @@ TEST(Updates, RefuseWhatDoesNotFit) {
   EXPECT_EQ(values(p), before);
 }
 
+DEVICE_TEST(Clip, SquaresOfManyTensorsInOneSum) {
+  // More tensors than a launch takes, of every type, with nothing in some; sizes around what a thread and a block take at once.
+  std::vector<AnyTensor> tensors;
+  double expected = 0;
+  const int64_t sizes[] = {0, 1, 7, 33, 4096, 4097, 16384, 16385, 70001};
+  for (int i = 0; i < 300; ++i) {
+    const DType type = i < 250 ? DType::float32 : i % 3 == 0 ? DType::float16 : i % 3 == 1 ? DType::bfloat16 : DType::float64;
+    AnyTensor x = draw({i % 30 == 0 ? sizes[i / 30 % 9] : sizes[i % 4]}, -1, 2, uint64_t(i)).to(type);
+    tensors.push_back(x);
+    for (double v : values(x)) expected += v * v;
+  }
+  for (int64_t size : sizes) {
+    tensors.push_back(draw({size, 3}, -1, 1, 9, DType::float32).slice(0, 0, size, 2));  // with gaps
+    tensors.push_back(draw({size + 1}, -1, 1, 8).to(DType::bfloat16).narrow(0, 1, size));
+    for (size_t k = tensors.size() - 2; k < tensors.size(); ++k)
+      for (double v : values(tensors[k])) expected += v * v;
+  }
+  AnyTensor sum = sum_of_squares(tensors);
+  EXPECT_EQ(sum.dtype(), DType::float64);
+  EXPECT_EQ(sum.device(), tensors[0].device());
+  EXPECT_NEAR(sum.item() / expected, 1, 1e-6);  // a thread adds at most 64 squares in float, and a block 256 sums as a tree
+  EXPECT_EQ(sum_of_squares(tensors).item(), sum.item());
+  EXPECT_EQ(sum_of_squares({draw({0})}).item(), 0);
+  EXPECT_TRUE(std::isnan(sum_of_squares({tensors[5], full({3}, NAN, DType::float32).to(tensors[0].device())}).item()));
+  EXPECT_EQ(sum_of_squares({draw({3}).to(DType::float16) * INFINITY, tensors[1]}).item(), INFINITY);
+  message_of<DTypeError>([&] { sum_of_squares({tensors[0], arange(3).to(tensors[0].device())}); });
+}
+
 TEST(Clip, NormIsThatOfAllGradientsTogether) {
   AnyTensor a = zeros({2}, DType::float64).requires_grad_(), b = zeros({1}, DType::float32).requires_grad_(),
             c = zeros({1}, DType::float64);
@@ -354,6 +382,7 @@ TEST(Clip, NormIsThatOfAllGradientsTogether) {
   EXPECT_TRUE(std::isnan(optim::clip_grad_norm_({a, b}, 1, {.norm_type = INFINITY})));
   a.set_grad(Tensor<double>{0, -INFINITY}), b.set_grad(Tensor<float>{-4});
   EXPECT_EQ(optim::clip_grad_norm_({b, a}, 1, {.norm_type = INFINITY}), INFINITY);
+  EXPECT_EQ(sum_of_squares({}).item(), 0);
   EXPECT_EQ(optim::clip_grad_norm_({c}, 1), 0);  // no gradient at all
   message_of<ValueError>([&] { optim::clip_grad_norm_({a}, -1); });
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <vector>
 
 #include "gradus/autograd/gradient.h"
 
@@ -61,5 +62,10 @@ class Updates {
 
 /// A state for a parameter: its shape and layout, in the type that it accumulates in.
 AnyTensor state_like(const AnyTensor& parameter, double value = 0);
+
+/// The sum of the squares of all elements of all tensors, a float64 scalar on their device, in one pass over them. Squares are added in the type
+/// that each tensor accumulates in. Has no gradient. Throws DTypeError where one is not of floating point numbers, DeviceError where
+/// they are not on one device.
+AnyTensor sum_of_squares(const std::vector<AnyTensor>& tensors);
 
 }  // namespace gradus
