@@ -82,9 +82,6 @@ class StepRecording final : public Recording {
 /// A stretch of the generator's stream, for a kernel.
 Draw draw_blocks(Generator& generator, uint64_t blocks);
 
-/// The number of the recording that is being made by this thread, or 0. What was computed under one number is not there under another.
-uint64_t recording_number();
-
 /// Before a kernel is called: the recording learns what runs, and refuses what runs on another device.
 [[gnu::cold, gnu::noinline]] void note_op(const char* op, Device device);
 

@@ -1,9 +1,9 @@
 #include "gradus/nn/parameter.h"
 
 #include "gradus/autograd/node.h"
+#include "gradus/core/capture.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/view.h"
-#include "src/core/recording.h"
 
 namespace gradus::nn {
 namespace {

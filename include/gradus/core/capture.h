@@ -15,6 +15,7 @@
 // stays as it was recorded. What needs the host's answer within the step (item(), nonzero(), a copy to the host, GradScaler) throws an
 // Error that names the op. On a CPU, each call runs the step.
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <tuple>
@@ -29,6 +30,8 @@ namespace gradus {
 // For host code that is part of steps, such as an optimizer's.
 /// Whether this thread records a step now.
 bool is_recording();
+/// The number of the recording that this thread makes now, or 0. What was computed under one number is not there under another.
+uint64_t recording_number();
 /// Throws Error("op: why ...") where it does.
 void refuse_to_capture(const char* op, const char* why);
 /// While it does: before_replay is called before each replay, put_back when the recording is done, which has not done the step.
