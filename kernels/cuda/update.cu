@@ -1,5 +1,5 @@
 // Optimizers' steps: a launch does as many parameters as its arguments have room for, and a block 4096 elements of one.
-#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/row.cuh"
 #include "kernels/dispatch.h"
 #include "kernels/update_rules.h"
 
@@ -38,16 +38,31 @@ template <class Rule, class T> __global__ void __launch_bounds__(kThreads) step_
   for (int k = 0; k < Rule::kRates; ++k) rate[k].v = Acc(s.rates_there ? s.rates_there[k] : s.rates[k]);
   const int64_t begin = int64_t(blockIdx.x - all.first[which]) * kBlockItems;
   const int64_t end = begin + kBlockItems < s.count ? begin + kBlockItems : s.count;
-  for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
-    N x, d, state[kSlots];
-    x.v = widen(p[i]), d.v = widen(g[i]);
+  auto take = [&](int64_t i, auto count) {
+    T x[count], d[count];
+    Acc state[kSlots][count];
+    load_items(x, p + i), load_items(d, g + i);
 #pragma unroll
-    for (int k = 0; k < kStates; ++k) state[k].v = static_cast<const Acc*>(s.state[k])[i];
-    Rule::step(x, d, state, rate);
-    p[i] = narrow<T>(x.v);
+    for (int k = 0; k < kStates; ++k) load_items(state[k], static_cast<const Acc*>(s.state[k]) + i);
 #pragma unroll
-    for (int k = 0; k < kStates; ++k) static_cast<Acc*>(s.state[k])[i] = state[k].v;
-  }
+    for (int j = 0; j < count; ++j) {
+      N at, slope, kept[kSlots];
+      at.v = widen(x[j]), slope.v = widen(d[j]);
+#pragma unroll
+      for (int k = 0; k < kStates; ++k) kept[k].v = state[k][j];
+      Rule::step(at, slope, kept, rate);
+      x[j] = narrow<T>(at.v);
+#pragma unroll
+      for (int k = 0; k < kStates; ++k) state[k][j] = kept[k].v;
+    }
+    store_items(p + i, x);
+#pragma unroll
+    for (int k = 0; k < kStates; ++k) store_items(static_cast<Acc*>(s.state[k]) + i, state[k]);
+  };
+  constexpr int kPack = kItemsOf<Acc>;
+  const int64_t whole = begin + (end - begin) / kPack * kPack;
+  for (int64_t i = begin + threadIdx.x * kPack; i < whole; i += kThreads * kPack) take(i, std::integral_constant<int, kPack>());
+  if (whole + threadIdx.x < end) take(whole + threadIdx.x, std::integral_constant<int, 1>());
 }
 
 using LaunchSteps = void (*)(const Steps&);
