@@ -4,9 +4,8 @@
 #include <atomic>
 #include <exception>
 
-#include "kernels/array.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/matrices.h"
 
 namespace gradus::cpu {
 
@@ -14,11 +13,6 @@ template <class T> using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynami
 template <class T> using MatrixView = Eigen::Map<Matrix<T>>;
 template <class T> using VectorView = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>;
 
-inline int64_t batch_of(const Array& x, int inner) {
-  int64_t n = 1;
-  for (int d = 0; d < x.rank - inner; ++d) n *= x.shape[d];
-  return n;
-}
 /// The i-th matrix of a batch, or the i-th vector.
 template <class T> MatrixView<T> matrix(const Array& x, int64_t i) {
   return {x.as<T>() + i * x.size(-2) * x.size(-1), x.size(-2), x.size(-1)};
@@ -38,15 +32,6 @@ template <class F> void for_each_matrix(int64_t batch, int64_t cost, F&& f) {
     }
   });
   if (thrown) std::rethrow_exception(thrown);
-}
-
-template <class F> void dispatch_real(const char* kernel, DType t, F&& f) {
-  if (t == DType::float32)
-    f.template operator()<float>();
-  else if (t == DType::float64)
-    f.template operator()<double>();
-  else
-    no_kernel(kernel, t);
 }
 
 }  // namespace gradus::cpu

@@ -1,24 +1,9 @@
-// What decompositions share: batches of row-major matrices of float or double, and small kernels around the library's.
+// What decompositions share: small kernels around the library's.
 #pragma once
-#include "kernels/array.h"
-#include "kernels/dispatch.h"
+#include "kernels/matrices.h"
 
 namespace gradus::cuda {
 
-template <class F> void dispatch_real(const char* kernel, DType t, F&& f) {
-  if (t == DType::float32)
-    f.template operator()<float>();
-  else if (t == DType::float64)
-    f.template operator()<double>();
-  else
-    no_kernel(kernel, t);
-}
-
-inline int64_t batch_of(const Array& x, int inner) {
-  int64_t n = 1;
-  for (int d = 0; d < x.rank - inner; ++d) n *= x.shape[d];
-  return n;
-}
 /// The i-th matrix of a batch.
 inline void* matrix(const Array& x, int64_t i) { return x.as<char>() + i * x.size(-2) * x.size(-1) * int64_t(item_size(x.dtype)); }
 
