@@ -50,9 +50,23 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   const int64_t begin = first[row], end = row == skip ? begin : last[row];
   T* to = dtable + row * width;
   for_row(to, width, lane_of_team(32), 32, [&](int64_t i, auto n) {
-    T v[n];
+    constexpr int kAtOnce = 4;  // reads that do not wait for each other: some rows are named thousands of times
+    T v[n], some[kAtOnce][n];
     accumulate_t<T> sum[n] = {};
-    for (int64_t k = begin; k < end; ++k) {
+    int64_t k = begin;
+    for (; k + kAtOnce <= end; k += kAtOnce) {
+      int64_t at[kAtOnce];
+#pragma unroll
+      for (int u = 0; u < kAtOnce; ++u) at[u] = places[k + u] * width + i;
+#pragma unroll
+      for (int u = 0; u < kAtOnce; ++u) load_items(some[u], g + at[u]);
+#pragma unroll
+      for (int u = 0; u < kAtOnce; ++u) {
+#pragma unroll
+        for (int j = 0; j < n; ++j) sum[j] += widen(some[u][j]);
+      }
+    }
+    for (; k < end; ++k) {
       load_items(v, g + places[k] * width + i);
 #pragma unroll
       for (int j = 0; j < n; ++j) sum[j] += widen(v[j]);
