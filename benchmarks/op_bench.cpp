@@ -33,7 +33,7 @@ std::pair<double, double> in_turn(const Call& f, const Call& g, double budget = 
   return {bench::median(a), bench::median(b)};
 }
 
-// Plain copies: through the caches, and past them with stores of each width.
+// Plain copies: through the caches, past them with stores of each width, and asking for what lies a page further.
 void copy_cached(char* to, const char* from, int64_t bytes) { std::memcpy(to, from, size_t(bytes)); }
 void copy_past_128(char* to, const char* from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 16)
@@ -42,6 +42,13 @@ void copy_past_128(char* to, const char* from, int64_t bytes) {
 }
 [[gnu::target("avx512f")]] void copy_past_512(char* to, const char* from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
+  _mm_sfence();
+}
+[[gnu::target("avx512f")]] void copy_ahead_512(char* to, const char* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) {
+    __builtin_prefetch(from + i + 4096, 0, 2);
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
+  }
   _mm_sfence();
 }
 /// The peer: one array to another, cut between the threads.
@@ -283,6 +290,7 @@ int main(int argc, char** argv) {
   consider(copy, "memcpy", copy_cached);
   consider(copy, "128-bit streaming stores", copy_past_128);
   if (wide) consider(copy, "512-bit streaming stores", copy_past_512);
+  if (wide) consider(copy, "512-bit streaming stores, loads asked for a page ahead", copy_ahead_512);
   consider(reading, "128-bit loads", read_128);
   if (wide) consider(reading, "512-bit loads", read_512);
   if (wide) consider(reading, "512-bit loads, asked for a page ahead", read_ahead_512);

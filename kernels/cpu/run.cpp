@@ -149,11 +149,14 @@ void blocks(const Elementwise& c, const Work& work, int64_t begin, int64_t end) 
       room |= 1u << k;
     }
     if (large && begin + kAhead < end) {
-      if (ahead.at[last] < kAhead)  // the hardware follows a row, but does not know where the next one begins
-        for (int k = c.outputs; k < c.operands; ++k)
-          if (c.data[k] && !(plan.dense >> k & 1) && plan.stride[k][last] == 1)
-            for (int64_t i = 0; i < kBlock; i += 64 / c.item_size[k])
-              _mm_prefetch(static_cast<char*>(c.data[k]) + (ahead.offset[k] + i) * c.item_size[k], _MM_HINT_T1);
+      for (int k = c.outputs; k < c.operands; ++k) {
+        if (!c.data[k] || plan.dense >> k & 1) continue;
+        const int64_t step = plan.stride[k][last], lanes = 64 / c.item_size[k];
+        // The hardware follows a row, but does not know where the next one begins, and falls behind where only a part of each line is taken.
+        if (step == 1 ? ahead.at[last] >= kAhead : step < 2 || step > lanes) continue;
+        for (int64_t i = 0; i < kBlock * step; i += lanes)
+          _mm_prefetch(static_cast<char*>(c.data[k]) + (ahead.offset[k] + i) * c.item_size[k], _MM_HINT_T1);
+      }
       ahead.advance(plan, c.operands, begin + kAhead, n);
     }
     pieces.run(n, p, step, room);

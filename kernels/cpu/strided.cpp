@@ -20,13 +20,24 @@ template <class F> void with_item(int item, F f) {
   }
 }
 
+// What lies two apart is as much as memory gives where it is put together quickly: in the processor's widest registers.
+#if GRADUS_WITH_X86 && defined(__GNUC__) && !defined(__clang__)
+[[gnu::target_clones("avx512f", "avx2", "default")]]
+#endif
+void every_second(uint32_t* __restrict to, const uint32_t* __restrict from, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = from[2 * i];
+}
+template <class Item> void every_second(Item* to, const Item* from, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = from[2 * i];
+}
+
 template <class Item> void line(Item* to, const Item* from, int64_t step, int64_t n) {
   if (step == 1)
     std::memcpy(to, from, size_t(n) * sizeof(Item));
   else if (step == 0)
     std::fill_n(to, n, *from);
   else if (step == 2)  // constants that the compiler knows what to do with
-    for (int64_t i = 0; i < n; ++i) to[i] = from[2 * i];
+    every_second(to, from, n);
   else if (step == -1)
     for (int64_t i = 0; i < n; ++i) to[i] = from[-i];
   else

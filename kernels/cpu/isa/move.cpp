@@ -31,8 +31,10 @@ template <class T> void copy_run(int64_t n, void* const* p, const Scalar*, bool 
   int64_t bytes = n * int64_t(sizeof(T));
   using V = PacketF::V;
   if (streams)
-    for (; bytes >= kRegister; bytes -= kRegister, y += kRegister, x += kRegister)
+    for (; bytes >= kRegister; bytes -= kRegister, y += kRegister, x += kRegister) {
+      expect_page(x);
       store_stream(reinterpret_cast<float*>(y), PacketF(load_bits<V>(x)));
+    }
   __builtin_memmove(y, x, size_t(bytes));
 }
 

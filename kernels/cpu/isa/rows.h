@@ -23,6 +23,10 @@ template <class T, class Row> void forward(int64_t n, void* const* p, const Scal
   auto *y = static_cast<T*>(p[0]), *a = static_cast<T*>(p[1]), *b = static_cast<T*>(p[2]);
   Values<P> v = parameters<P, T>(scalars);
   for (int64_t i = 0; i < n; i += kLanes) {
+    if (streams) {
+      expect_page(a + i);
+      if constexpr (Row::kInputs == 2) expect_page(b + i);
+    }
     v.a = load(a + i);
     if constexpr (Row::kInputs == 2) v.b = load(b + i);
     store_past(y + i, Row::forward(v), streams);
@@ -38,6 +42,12 @@ template <class T, class Row> void backward(int64_t n, void* const* p, const Sca
   auto *a = static_cast<T*>(p[3]), *b = static_cast<T*>(p[4]), *y = static_cast<T*>(p[5]);
   Values<P> v = parameters<P, T>(scalars);
   for (int64_t i = 0; i < n; i += kLanes) {
+    if (streams) {
+      expect_page(g + i);
+      if constexpr (Needs::kSeen & kUsesA) expect_page(a + i);
+      if constexpr (Needs::kSeen & kUsesB) expect_page(b + i);
+      if constexpr (Needs::kSeen & kUsesY) expect_page(y + i);
+    }
     v.g = load(g + i);
     if constexpr (Needs::kSeen & kUsesA) v.a = load(a + i);
     if constexpr (Needs::kSeen & kUsesB) v.b = load(b + i);
