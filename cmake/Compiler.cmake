@@ -7,6 +7,7 @@ option(GRADUS_BUILD_BENCHMARKS "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
 option(GRADUS_WERROR "Treat warnings as errors (with g++ 12, which the code is kept clean for; others only warn)" OFF)
 option(GRADUS_FUZZ "Build the fuzz targets (clang++)" OFF)
 option(GRADUS_MULTI_ISA "Compile the kernels for AVX2 and AVX-512 too; what the processor has is chosen at start" ON)
+option(GRADUS_CUDA_EMULATOR "Run the kernels for NVIDIA GPUs on the CPU, to test them (needs CUDA's headers)" OFF)
 set(GRADUS_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. \"address;undefined\" or \"thread\"")
 
 if(PROJECT_IS_TOP_LEVEL)

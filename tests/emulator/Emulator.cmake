@@ -1,0 +1,23 @@
+# gradus_emulated_kernels(TARGET FILE...): the kernels in these .cu files and the runtime that they call, as plain C++ for the CPU.
+function(gradus_emulated_kernels target)
+  find_program(GRADUS_PYTHON_TO_TRANSLATE python3 REQUIRED)
+  mark_as_advanced(GRADUS_PYTHON_TO_TRANSLATE)
+  set(emulator ${PROJECT_SOURCE_DIR}/tests/emulator)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/emulated)
+  set(translated)
+  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*.cuh)
+  foreach(source IN LISTS headers ARGN)
+    cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
+    string(REGEX REPLACE "[.]cu$" ".cu.cpp" name ${name})
+    add_custom_command(OUTPUT ${out}/${name} COMMAND ${GRADUS_PYTHON_TO_TRANSLATE} ${emulator}/translate.py ${source} ${out}/${name}
+                       DEPENDS ${source} ${emulator}/translate.py VERBATIM)
+    list(APPEND translated ${out}/${name})
+  endforeach()
+  add_library(${target} OBJECT ${translated} ${emulator}/threads.cpp ${emulator}/runtime.cpp)
+  gradus_private_settings(${target})
+  gradus_kernel_settings(${target})
+  target_include_directories(${target} BEFORE PRIVATE ${out} ${emulator}/include)
+  target_compile_definitions(${target} PRIVATE GRADUS_ISA=cuda_rows)
+  # Kernels take turns by longjmp. They are not compiled to be fast, and what warnings there are is nvcc's matter.
+  target_compile_options(${target} PRIVATE -O1 -g1 -w -U_FORTIFY_SOURCE -include ${emulator}/emulator.h)
+endfunction()
