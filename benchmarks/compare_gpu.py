@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs gpu_bench beside PyTorch on the same GPU and the same work, in turn, and prints the ratios, one JSON line a figure.
 
-    benchmarks/compare_gpu.py [--build build/release] [--peer FILE] [--python python3] [--rounds 3] [CASE ...]
+    benchmarks/compare_gpu.py [--build build/release] [--peer FILE] [--python python3] [--rounds 3] [--tuned] [CASE ...]
 
 CASE: ceilings elementwise overhead attention mnist resnet gpt2 (all by default). The peer's program prints its figures as gpu_bench
 does, under the same names; where it has several ways (eager, compiled), the best one counts and is named. A ratio above 1 means that
-Gradus is faster. Cases that fail on either side are named at the end, and the script then ends with 1; with 77 where there is no GPU.
+Gradus is faster; peak_gib and peer_peak_gib are the memory of both at the peak. --tuned lets products be timed first. Cases that fail on either side are named at the end, and the script then ends with 1; with 77 where there is no GPU.
 """
 import argparse
 import json
@@ -25,6 +25,7 @@ def main():
     parser.add_argument("--peer", default=os.path.join(ROOT, "../shared/peers/torch_gpu.py"))
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tuned", action="store_true")
     parser.add_argument("cases", nargs="*", default=CASES)
     args = parser.parse_args()
     ours = os.path.join(args.build, "benchmarks", "gpu_bench")
@@ -36,7 +37,7 @@ def main():
         rounds = figures.Rounds()
         for _ in range(args.rounds):
             found = []
-            for side, command in (("ours", [ours, case]), ("peer", [args.python, args.peer, case])):
+            for side, command in (("ours", [ours, *(["--tuned"] if args.tuned else []), case]), ("peer", [args.python, args.peer, case])):
                 try:
                     found.append(figures.lines(command, accept=(0, 1)))
                 except subprocess.CalledProcessError as e:

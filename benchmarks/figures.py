@@ -24,18 +24,23 @@ class Rounds:
 
     def __init__(self):
         self.ours, self.theirs, self.units, self.by = {}, {}, {}, {}
+        self.memory = {}  # GiB at the peak: ours, and the peer's in the way that counts
 
     def add(self, ours, theirs):
         for line in ours:
             self.ours.setdefault(line["case"], []).append(line["value"])
             self.units[line["case"]] = line["unit"]
+            if "peak_gib" in line:
+                self.memory.setdefault(line["case"], {})["peak_gib"] = line["peak_gib"]
         best = {}  # a peer with several ways counts by its best one in this round
         for line in theirs:
-            best.setdefault(line["case"], []).append((line["value"], line.get("peer")))
+            best.setdefault(line["case"], []).append((line["value"], line.get("peer"), line.get("peak_gib")))
         for case, values in best.items():
-            value, name = (min if self.units.get(case) in TIMES else max)(values, key=lambda v: v[0])
+            value, name, peak = (min if self.units.get(case) in TIMES else max)(values, key=lambda v: v[0])
             self.theirs.setdefault(case, []).append(value)
             self.by[case] = name
+            if peak is not None and case in self.memory:
+                self.memory[case]["peer_peak_gib"] = peak
 
     def report(self):
         for case, ours in self.ours.items():
@@ -44,5 +49,6 @@ class Rounds:
                 continue
             ratios = [b / a if self.units[case] in TIMES else a / b for a, b in zip(ours, theirs)]
             more = {"by": self.by[case]} if self.by[case] else {}
+            more |= self.memory.get(case, {})
             figure(case, statistics.median(ours), self.units[case], statistics.median(theirs), statistics.median(ratios),
                    lowest=round(min(ratios), 3), highest=round(max(ratios), 3), **more)

@@ -2,7 +2,7 @@
 //   gpu_bench [ceilings] [elementwise] [overhead] [attention] [mnist] [resnet] [gpt2]      all where none is named
 //   gpu_bench --tuned [CASE ...]                   products as timing them finds best, with or without what comes after them
 //   gpu_bench --device cpu --small [CASE ...]     the same cases with small sizes, to see that they run and are right; their figures mean nothing
-// Each op is checked against the CPU on a part of its result before it is timed. A case that fails says why, and the others go on.
+// Figures in GB/s say what share they are of the copy measured in the same run (of_copy). Each op is checked against the CPU on a part of its result before it is timed. A case that fails says why, and the others go on.
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -65,6 +65,27 @@ Tensor<int64_t> integers(int64_t below, const Shape& shape) { return randint(0, 
 
 constexpr double kHalf = 0x1p-7;  // a rounding of bfloat16 in the result and one in what it is compared with
 
+/// While one lives, float products and convolutions may round their factors to TF32.
+struct Tf32 {
+  Tf32() { set_float32_matmul_precision(Float32Precision::high); }
+  ~Tf32() { set_float32_matmul_precision(Float32Precision::highest); }
+};
+
+/// GB/s of a plain copy of half a GiB, once a run: what memory-bound ops are held against.
+double copy_rate() {
+  static const double rate = [] {
+    NoGrad no_grad;
+    AnyTensor x = normal({of(1 << 28, 1 << 16)}), y = empty_like(x);
+    return 4 * double(x.numel()) / ms([&] { y.copy_(x); }) / 1e6;
+  }();
+  return rate;
+}
+/// An op that moves so many bytes: GB/s, and the share of the copy's.
+void moves(const std::string& name, double bytes, const std::function<void()>& op) {
+  const double rate = bytes / ms(op) / 1e6;
+  out(name, rate, "GB/s", field("of_copy", rate / copy_rate()));
+}
+
 void ceilings() {
   NoGrad no_grad;
   auto product = [](const char* name, int64_t n, DType t, double tolerance) {
@@ -78,46 +99,58 @@ void ceilings() {
   product("gemm_fp16_4096", of(4096, 64), DType::float16, kHalf);
   product("gemm_fp16_8192", of(8192, 96), DType::float16, kHalf);
   product("gemm_fp32_4096", of(4096, 64), DType::float32, 1e-5);
+  {
+    Tf32 tf32;
+    product("gemm_tf32_4096", of(4096, 64), DType::float32, 0x1p-10);  // factors of 11 bits
+  }
   AnyTensor x = normal({of(1 << 30, 1 << 16)}), y = empty_like(x);
   out("copy", 4 * double(x.numel()) / ms([&] { y.copy_(x); }) / 1e6, "GB/s");
   check("copy", y.narrow(0, 7, 1000), x.narrow(0, 7, 1000), 0);
 }
 
-void elementwise() {
+/// The ops that memory limits, in one type: `t` names it. The peer measures the bfloat16 ones.
+void elementwise_of(DType t, const std::string& type, double rounding) {
+  const double item = double(item_size(t));
   {
     NoGrad no_grad;
     const int64_t n = of(1 << 28, 1 << 16);
-    AnyTensor x = normal({n}), y = normal({n});
-    auto part = [](const AnyTensor& t) { return on_cpu(t.narrow(0, t.numel() - 1000, 1000)); };
-    check("add", part(x + y), part(x) + part(y), kHalf);
-    check("gelu", part(gelu_tanh(x)), gelu_tanh(part(x)), kHalf);
-    out("add_bf16", 6 * double(n) / ms([&] { add(x, y); }) / 1e6, "GB/s");
-    out("gelu_bf16", 4 * double(n) / ms([&] { gelu_tanh(x); }) / 1e6, "GB/s");
+    AnyTensor x = normal({n}, t), y = normal({n}, t);
+    auto part = [](const AnyTensor& x) { return on_cpu(x.narrow(0, x.numel() - 1000, 1000)); };
+    check("add", part(x + y), part(x) + part(y), rounding);
+    check("gelu", part(gelu_tanh(x)), gelu_tanh(part(x)), rounding);
+    moves("add" + type, 3 * item * double(n), [&] { add(x, y); });
+    moves("gelu" + type, 2 * item * double(n), [&] { gelu_tanh(x); });
   }
   const int64_t rows = of(16384, 64), width = of(4096, 128);
-  AnyTensor x = leaf({rows, width}), w = leaf({width}), b = leaf({width}), g = normal({rows, width});
-  const double bytes = double(x.numel()) * 2;
+  auto leaf = [&](const Shape& shape) { return normal(shape, t).requires_grad_(); };
+  AnyTensor x = leaf({rows, width}), w = leaf({width}), b = leaf({width}), g = normal({rows, width}, t);
+  const double bytes = double(x.numel()) * item;
   {
     NoGrad no_grad;
     AnyTensor head = on_cpu(x.narrow(0, 0, 3)), whole = on_cpu(x);
-    check("layer_norm", layer_norm(x, {width}, w, b).narrow(0, 0, 3), layer_norm(head, {width}, on_cpu(w), on_cpu(b)), 2 * kHalf);
-    check("softmax", softmax(x, -1).narrow(0, 0, 3), softmax(head, -1), kHalf);
-    check("sum of rows", sum(x, -1).narrow(0, 0, 3), sum(head, -1), kHalf);
-    check("sum of columns", sum(x, 0), sum(whole, 0), kHalf);
-    check("sum of all", sum(x), sum(whole), kHalf);
+    check("layer_norm", layer_norm(x, {width}, w, b).narrow(0, 0, 3), layer_norm(head, {width}, on_cpu(w), on_cpu(b)),
+          2 * rounding);
+    check("softmax", softmax(x, -1).narrow(0, 0, 3), softmax(head, -1), rounding);
+    check("sum of rows", sum(x, -1).narrow(0, 0, 3), sum(head, -1), rounding);
+    check("sum of columns", sum(x, 0), sum(whole, 0), rounding);
+    check("sum of all", sum(x), sum(whole), rounding);
     check("transposed copy", x.t().contiguous().narrow(0, 0, 3), whole.t().narrow(0, 0, 3), 0);
-    out("layernorm_fwd_bf16", 2 * bytes / ms([&] { layer_norm(x, {width}, w, b); }) / 1e6, "GB/s");
-    out("softmax_fwd_bf16", 2 * bytes / ms([&] { softmax(x, -1); }) / 1e6, "GB/s");
-    out("sum_rows_bf16", bytes / ms([&] { sum(x, -1); }) / 1e6, "GB/s");
-    out("sum_cols_bf16", bytes / ms([&] { sum(x, 0); }) / 1e6, "GB/s");
-    out("sum_all_bf16", bytes / ms([&] { sum(x); }) / 1e6, "GB/s");
-    out("transpose_copy_bf16", 2 * bytes / ms([&] { x.t().contiguous(); }) / 1e6, "GB/s");
+    moves("layernorm_fwd" + type, 2 * bytes, [&] { layer_norm(x, {width}, w, b); });
+    moves("softmax_fwd" + type, 2 * bytes, [&] { softmax(x, -1); });
+    moves("sum_rows" + type, bytes, [&] { sum(x, -1); });
+    moves("sum_cols" + type, bytes, [&] { sum(x, 0); });
+    moves("sum_all" + type, bytes, [&] { sum(x); });
+    moves("transpose_copy" + type, 2 * bytes, [&] { x.t().contiguous(); });
   }
   AnyTensor o = layer_norm(x, {width}, w, b);
-  out("layernorm_bwd_bf16", 3 * bytes / ms([&] { grad({o}, {x, w, b}, {g}, {.retain_graph = true}); }) / 1e6, "GB/s");
+  moves("layernorm_bwd" + type, 3 * bytes, [&] { grad({o}, {x, w, b}, {g}, {.retain_graph = true}); });
   AnyTensor p = softmax(x, -1);
-  out("softmax_bwd_bf16", 3 * bytes / ms([&] { grad({p}, {x}, {g}, {.retain_graph = true}); }) / 1e6, "GB/s");
+  moves("softmax_bwd" + type, 3 * bytes, [&] { grad({p}, {x}, {g}, {.retain_graph = true}); });
+}
 
+void elementwise() {
+  elementwise_of(DType::bfloat16, "_bf16", kHalf);
+  elementwise_of(DType::float32, "_fp32", 1e-5);
   const int64_t tokens = of(8192, 32), classes = of(50304, 300);
   Tensor<bfloat16> logits(leaf({tokens, classes}));
   Tensor<int64_t> target = integers(classes, {tokens});
@@ -125,7 +158,8 @@ void elementwise() {
   AnyTensor same = on_cpu(logits).requires_grad_();
   check("cross entropy's gradient", step().to(DType::float32) * double(tokens),
         grad({cross_entropy(same, target.to(kCPU))}, {same})[0] * double(tokens), kHalf);
-  out("cross_entropy_fwdbwd_bf16", ms(step), "ms", field("ideal_bytes", 6 * double(logits.numel())));
+  const double bytes = 6 * double(logits.numel()), time = ms(step);  // logits read twice, their gradient written
+  out("cross_entropy_fwdbwd_bf16", time, "ms", field("ideal_bytes", bytes) + field("of_copy", bytes / time / 1e6 / copy_rate()));
 }
 
 /// Seconds of the host until f returns, the device being idle before: the median.
@@ -217,6 +251,7 @@ template <class X, class F> Training train(optim::Optimizer& optimizer, const X&
 }
 
 void mnist() {
+  Tf32 tf32;  // the peer's convolutions use it unless they are told not to
   for (int64_t batch : {64, 1024}) {
     Tensor<float> x(normal({of(batch, 4), 1, 28, 28}, DType::float32));
     ConvNet net;

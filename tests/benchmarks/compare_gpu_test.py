@@ -8,9 +8,10 @@ import tempfile
 
 BUILD = pathlib.Path(sys.argv[1])
 COMPARE = pathlib.Path(__file__).resolve().parent.parent.parent / "benchmarks" / "compare_gpu.py"
-NAMES = """gemm_bf16_4096 gemm_bf16_8192 gemm_fp16_4096 gemm_fp16_8192 gemm_fp32_4096 copy add_bf16 gelu_bf16 layernorm_fwd_bf16
-softmax_fwd_bf16 sum_rows_bf16 sum_cols_bf16 sum_all_bf16 transpose_copy_bf16 layernorm_bwd_bf16 softmax_bwd_bf16 cross_entropy_fwdbwd_bf16
-host_us_per_op_nograd_python host_us_per_op_grad_python us_per_op_fwd_bwd_python attn_fwd_causal_B32H12T1024D64
+NAMES = """gemm_bf16_4096 gemm_bf16_8192 gemm_fp16_4096 gemm_fp16_8192 gemm_fp32_4096 gemm_tf32_4096 copy add_bf16 gelu_bf16 layernorm_fwd_bf16
+softmax_fwd_bf16 sum_rows_bf16 sum_cols_bf16 sum_all_bf16 transpose_copy_bf16 layernorm_bwd_bf16 softmax_bwd_bf16 add_fp32 gelu_fp32
+layernorm_fwd_fp32 softmax_fwd_fp32 sum_rows_fp32 sum_cols_fp32 sum_all_fp32 transpose_copy_fp32 layernorm_bwd_fp32 softmax_bwd_fp32
+cross_entropy_fwdbwd_bf16 host_us_per_op_nograd_python host_us_per_op_grad_python us_per_op_fwd_bwd_python attn_fwd_causal_B32H12T1024D64
 attn_bwd_causal_B32H12T1024D64 attn_fwd_causal_B4H16T4096D128 attn_bwd_causal_B4H16T4096D128 attn_fwd_causal_B2H16T8192D128
 attn_bwd_causal_B2H16T8192D128 mnist_convnet_fp32_b64 mnist_convnet_fp32_b1024 resnet18_cifar_bf16_b512 resnet50_bf16_b256
 gpt2_124m_bf16_B32T1024""".split()
@@ -49,6 +50,8 @@ def main():
         check("a rate's ratio", found["net"]["ratio"] == 1.5 and found["net"]["by"] == "compiled" and found["net"]["peer"] == 200, done.stdout)
         check("a time's ratio", found["step"]["ratio"] == 1.5 and found["step"]["by"] == "eager", done.stdout)
 
+        done, found = compare(folder, line("net", 300, "img/s", peak_gib=2), line("net", 150, "img/s", peak_gib=3), "gpt2")
+        check("memory", found["net"]["peak_gib"] == 2 and found["net"]["peer_peak_gib"] == 3, done.stdout)
         done, found = compare(folder, (line("net", 300, "img/s") + '\n{"case": "gpt2", "error": "no kernel"}', 1), theirs, "resnet")
         check("hides an error", done.returncode == 1 and found["gpt2 (ours)"]["error"] == "no kernel" and "net" in found, done.stdout)
         done, _ = compare(folder, ("", 77), theirs)
