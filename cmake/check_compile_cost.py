@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What it costs to include Gradus and to ship it. Prints JSON lines (case, value, unit, limit); exits 1 if a limit is passed.
+Figures can be chosen by name: check_compile_cost.py [compile] [shared_library] [static_trainer].
 
   compile_time, compile_memory   the MNIST example against an empty main that includes <vector>, <string>, <memory> (g++ -O2)
   shared_library                 libgradus.so for the CPU, stripped
@@ -51,6 +52,7 @@ def stripped_megabytes(work, file):
 
 def main():
     passed = True
+    wanted = sys.argv[1:] or ["compile", "shared_library", "static_trainer"]
 
     def report(case, value, unit, limit):
         nonlocal passed
@@ -59,20 +61,24 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
-        seconds, megabytes = compile_cost(work)
-        report("compile_time", seconds, "s", 1.5)
-        report("compile_memory", megabytes, "MB", 300)
-
-        build("release", "build/shared", "gradus", "-DBUILD_SHARED_LIBS=ON", "-DGRADUS_CUDA=OFF")
-        report("shared_library", stripped_megabytes(work, ROOT / "build/shared/libgradus.so"), "MB", 10)
-
-        build("minimal", "build/minimal", "gradus")
-        trainer = work / "trainer"
-        flags = subprocess.run(["sed", "-n", "s/^Libs:.*-lgradus//p", "build/minimal/gradus.pc"], cwd=ROOT, check=True,
-                               capture_output=True, text=True).stdout.split()
-        run("g++", "-std=c++20", "-O2", f"-I{ROOT / 'include'}", str(EXAMPLE), "-static", "-Wl,--gc-sections", str(ROOT / "build/minimal/libgradus.a"),
-            *flags, "-o", str(trainer))
-        report("static_trainer", stripped_megabytes(work, trainer), "MB", 5)
+        for name in wanted:
+            if name == "compile":
+                seconds, megabytes = compile_cost(work)
+                report("compile_time", seconds, "s", 1.5)
+                report("compile_memory", megabytes, "MB", 300)
+            elif name == "shared_library":
+                build("release", "build/shared", "gradus", "-DBUILD_SHARED_LIBS=ON", "-DGRADUS_CUDA=OFF")
+                report(name, stripped_megabytes(work, ROOT / "build/shared/libgradus.so"), "MB", 10)
+            elif name == "static_trainer":
+                build("minimal", "build/minimal", "gradus")
+                trainer = work / "trainer"
+                flags = subprocess.run(["sed", "-n", "s/^Libs:.*-lgradus//p", "build/minimal/gradus.pc"], cwd=ROOT, check=True,
+                                       capture_output=True, text=True).stdout.split()
+                run("g++", "-std=c++20", "-O2", f"-I{ROOT / 'include'}", str(EXAMPLE), "-static", "-Wl,--gc-sections",
+                    str(ROOT / "build/minimal/libgradus.a"), *flags, "-o", str(trainer))
+                report(name, stripped_megabytes(work, trainer), "MB", 5)
+            else:
+                sys.exit(f"check_compile_cost: there is no figure '{name}'")
     return 0 if passed else 1
 
 

@@ -1,10 +1,10 @@
-// conformance FOLDER [--floor N] [--suite NAME] [--verbose GROUP|all]
+// conformance FOLDER [--floor SUITE=N] [--suite NAME] [--verbose GROUP|all]
 //
 // Runs recorded calls of another library's functions, modules, optimizers and schedulers against Gradus, forward and backward, and
-// prints what passed, failed and is not implemented. Fails if anything that is implemented does, or fewer than N groups of functions pass.
+// prints what passed, failed and is not implemented. Fails if anything that is implemented does, or fewer than N groups of a suite pass.
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <map>
 
 #include "tests/conformance/suite.h"
 
@@ -12,12 +12,18 @@ int main(int argc, char** argv) {
   using namespace conformance;
   std::string folder, only;
   std::vector<std::string> verbose;
-  int floor = 0;
+  std::map<std::string, int> floors;
   for (int k = 1; k < argc; ++k) {
     std::string argument = argv[k];
     bool more = k + 1 < argc;
     if (argument == "--floor" && more) {
-      floor = std::atoi(argv[++k]);
+      std::string suite = argv[++k], number;
+      if (size_t at = suite.find('='); at != std::string::npos) number = suite.substr(at + 1), suite.resize(at);
+      if (std::atoi(number.c_str()) <= 0) {
+        std::fprintf(stderr, "conformance: --floor wants SUITE=N, such as ops=520, not '%s'\n", argv[k]);
+        return 2;
+      }
+      floors[suite] = std::atoi(number.c_str());
     } else if (argument == "--suite" && more) {
       only = argv[++k];
     } else if (argument == "--verbose" && more) {
@@ -25,7 +31,7 @@ int main(int argc, char** argv) {
     } else if (folder.empty() && argument[0] != '-') {
       folder = argument;
     } else {
-      std::fprintf(stderr, "usage: conformance FOLDER [--floor N] [--suite NAME] [--verbose GROUP|all]\n");
+      std::fprintf(stderr, "usage: conformance FOLDER [--floor SUITE=N] [--suite NAME] [--verbose GROUP|all]\n");
       return 2;
     }
   }
@@ -41,8 +47,8 @@ int main(int argc, char** argv) {
     for (std::string& note : notes) suite.note(std::move(note));
     suite.print(verbose);
     good = good && suite.failed() == 0;
-    if (!std::strcmp(name, "ops") && suite.passed() < floor) {
-      std::printf("ops: %d groups passed, fewer than %d\n", suite.passed(), floor);
+    if (auto floor = floors.find(name); floor != floors.end() && suite.passed() < floor->second) {
+      std::printf("%s: %d groups passed, fewer than %d\n", name, suite.passed(), floor->second);
       good = false;
     }
   };
