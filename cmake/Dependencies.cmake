@@ -98,11 +98,13 @@ if(GRADUS_WITH_SLEEF)
   list(APPEND GRADUS_FOUND_PARTS SLEEF)
 endif()
 
-gradus_switch(BLAS "OpenBLAS for matrix products")
+# No product is OpenBLAS's today (docs/decisions.md, "Matrix products"): a program that uses it beside this library has its threads follow
+# set_num_threads().
+gradus_switch(BLAS "OpenBLAS, whose threads follow set_num_threads()")
 if(GRADUS_BLAS)
   find_package(OpenBLAS MODULE QUIET)
 endif()
-gradus_decide(BLAS "${OpenBLAS_FOUND}" "${OpenBLAS_LIBRARY} (${OpenBLAS_THREADING})" "OpenBLAS not found (libopenblas-openmp-dev): matrix products are Eigen's")
+gradus_decide(BLAS "${OpenBLAS_FOUND}" "${OpenBLAS_LIBRARY} (${OpenBLAS_THREADING})" "not found (libopenblas-openmp-dev): nothing is lost, products are our own kernel's and oneDNN's")
 if(GRADUS_WITH_BLAS)
   get_filename_component(folder ${OpenBLAS_LIBRARY} DIRECTORY)
   get_filename_component(name ${OpenBLAS_LIBRARY} NAME)

@@ -11,11 +11,11 @@ cmake ninja-build       # the build
 ccache                  # makes a second build cheap
 pkg-config              # how other projects find the library; tested
 git ca-certificates     # sources
-libeigen3-dev           # decompositions (svd, qr, eigh, ...); matrix products where there is no BLAS
+libeigen3-dev           # decompositions (svd, qr, eigh, ...)
 libsleef-dev            # vectorized functions for double
 zlib1g-dev              # datasets that are compressed
 nlohmann-json3-dev      # headers of safetensors files
-libopenblas-openmp-dev  # matrix products; the variant that shares OpenMP's threads
+libopenblas-openmp-dev  # its threads follow the library's; the variant that shares OpenMP's
 libdnnl-dev             # oneDNN: convolutions, pooling, small matrix products
 libcurl4-openssl-dev    # opt-in download of datasets
 libssl-dev              # SHA-256 of what was downloaded
