@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""compare_gpu.py on made-up programs: which figures it pairs, the ratios, what it says to errors. And gpu_bench itself, small, on the CPU."""
+"""compare_gpu.py on made-up programs: which figures it pairs, the ratios, what it says to errors. And gpu_bench
+and gpt2_losses themselves, small, on the CPU."""
 import json
 import pathlib
 import subprocess
@@ -72,6 +73,16 @@ def main():
     check("gpu_bench does not say that its sizes are small", all(line["small"] for line in found), done.stdout)
     done = subprocess.run([program, "--device", "cuda:15"], capture_output=True, text=True)
     check("gpu_bench does not say what is missing", done.returncode == 77 and "no GPU to measure: cuda" in done.stderr, done.stderr)
+    with tempfile.TemporaryDirectory() as name:
+        text, start = pathlib.Path(name) / "text", pathlib.Path(name) / "start.safetensors"
+        text.write_text("a step is a step. " * 40)
+        arguments = [BUILD / "benchmarks" / "gpt2_losses", "--device", "cpu", "--small", "--batch", "2", "--data"]
+        done = subprocess.run([*arguments, text, "--steps", "12", "--start", start], capture_output=True, text=True)
+        losses = [json.loads(line)["value"] for line in done.stdout.splitlines()]
+        check("gpt2_losses does not learn", len(losses) == 12 and 5 < losses[0] < 6 and losses[-1] < losses[0] - 0.1, done.stdout + done.stderr)
+        check("gpt2_losses writes no start", start.stat().st_size > 100000)
+        done = subprocess.run([*arguments, pathlib.Path(name) / "nowhere"], capture_output=True, text=True)
+        check("gpt2_losses says nothing of a missing text", done.returncode == 1 and "nowhere" in done.stderr, done.stderr)
     check("an unknown case", subprocess.run([program, "ceiling"], capture_output=True).returncode == 2)
     return 0
 
