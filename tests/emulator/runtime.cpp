@@ -177,11 +177,6 @@ void run_until_done(Mark& mark, uint64_t ticket) {
   if (mark.queue) run_until(*mark.queue, [&] { return mark.done >= ticket; });
 }
 
-bool is_on_device(const void* p) {
-  for (auto& gpu : gpus())
-    if (gpu->memory.has(p)) return true;
-  return false;
-}
 bool is_pinned(const void* p) {
   auto next = pinned().upper_bound(const_cast<char*>(static_cast<const char*>(p)));
   return next != pinned().begin() && p < std::prev(next)->first + std::prev(next)->second;
@@ -190,6 +185,12 @@ bool is_pinned(const void* p) {
 }  // namespace
 
 void set_error(cudaError_t error) { last_error = error; }
+
+bool is_on_device(const void* p) {
+  for (auto& gpu : gpus())
+    if (gpu->memory.has(p)) return true;
+  return false;
+}
 
 void enqueue(cudaStream_t stream, Task task) {
   Lock lock(mutex());
