@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <functional>
 
 #include "gradus/core/error.h"
@@ -23,8 +26,10 @@ Block* CachingAllocator::allocate(size_t request, void* stream) {
   const size_t bytes = multiple(request, kQuantum);
   std::lock_guard lock(mutex_);
   ++stats_.allocations;
-  Block* block = bin(bytes, stream);
-  if (block && block->bytes == bytes && block->stream == stream) {
+  Block* block = nullptr;
+  if (layout_ != BlockLayout::shared && !kept_.count(stream)) {  // what a recorded step uses stays where it is
+    block = allocate_alone(request, stream);
+  } else if (block = bin(bytes, stream); block && block->bytes == bytes && block->stream == stream) {
     bin(bytes, stream) = block->below;
   } else {
     if (!waiting_.empty()) look_at_events(false);
@@ -52,12 +57,13 @@ Block* CachingAllocator::best_fit(size_t bytes, void* stream) {
   return block;
 }
 
+void CachingAllocator::refuse(size_t request, const std::string& why) {
+  throw OutOfMemory("out of memory on " + name_ + ": asked for " + std::to_string(request) + " bytes, " +
+                    std::to_string(stats_.in_use) + " are in use and " + std::to_string(held_ - stats_.in_use) + " cached; " + why +
+                    "; free tensors, or run in smaller batches");
+}
+
 Block* CachingAllocator::from_source(size_t request, size_t bytes, void* stream) {
-  auto refuse = [&](const std::string& why) {
-    throw OutOfMemory("out of memory on " + name_ + ": asked for " + std::to_string(request) + " bytes, " +
-                      std::to_string(stats_.in_use) + " are in use and " + std::to_string(held_ - stats_.in_use) + " cached; " +
-                      why + "; free tensors, or run in smaller batches");
-  };
   const bool small = bytes <= kSmall;
   size_t whole = small ? kSegment : bytes < kLargeSegment / 2 ? kLargeSegment : multiple(bytes, kSegment);
   auto fits = [&](size_t n) { return !limit_ || held_ + n <= limit_; };
@@ -69,10 +75,10 @@ Block* CachingAllocator::from_source(size_t request, size_t bytes, void* stream)
   if (!data) {
     look_at_events(true);
     trim();
-    if (!fits(whole)) refuse("the limit set is " + std::to_string(limit_) + " bytes");
+    if (!fits(whole)) refuse(request, "the limit set is " + std::to_string(limit_) + " bytes");
     data = source_.allocate(whole);
   }
-  if (!data) refuse(source_.state());
+  if (!data) refuse(request, source_.state());
   held_ += whole;
   ++stats_.system_requests;
   auto* block = new Block{.data = static_cast<char*>(data), .bytes = whole, .stream = stream};
@@ -95,6 +101,7 @@ Block* CachingAllocator::cut(Block* block, size_t bytes) {
 }
 
 void CachingAllocator::free(Block* block) noexcept {
+  if (block->alone) return free_alone(block);
   std::lock_guard lock(mutex_);
   stats_.in_use -= block->bytes;
   for (void* stream : block->users)
@@ -104,6 +111,58 @@ void CachingAllocator::free(Block* block) noexcept {
     block->state = Block::waiting;
   else
     give_back(block);
+}
+
+namespace {
+constexpr unsigned char kGuardValue = 0xA5;
+}  // namespace
+
+BlockLayout block_layout_of_environment() {
+  const char* const asked = std::getenv("GRADUS_DEVICE_MEMORY");
+  if (!asked) return BlockLayout::shared;
+  return std::strcmp(asked, "alone") == 0     ? BlockLayout::alone
+         : std::strcmp(asked, "guarded") == 0 ? BlockLayout::guarded
+                                              : BlockLayout::shared;
+}
+
+Block* CachingAllocator::allocate_alone(size_t request, void* stream) {
+  const size_t bytes = multiple(request, kQuantum), guard = layout_ == BlockLayout::guarded ? kGuard : 0;
+  if (limit_ && held_ + bytes > limit_) refuse(request, "the limit set is " + std::to_string(limit_) + " bytes");
+  auto* data = static_cast<char*>(source_.allocate(std::max<size_t>(request, 1) + 2 * guard));
+  if (!data) {
+    look_at_events(true), trim();
+    data = static_cast<char*>(source_.allocate(std::max<size_t>(request, 1) + 2 * guard));
+  }
+  if (!data) refuse(request, source_.state());
+  if (guard) source_.fill(data, kGuardValue, guard, stream), source_.fill(data + guard + request, kGuardValue, guard, stream);
+  held_ += bytes, ++stats_.system_requests;
+  return new Block{.data = data + guard, .bytes = bytes, .stream = stream, .alone = true, .request = request};
+}
+
+/// The device waits for the tasks that use it. Other threads may take memory meanwhile.
+void CachingAllocator::free_alone(Block* block) noexcept {
+  const bool guarded = layout_ == BlockLayout::guarded;
+  if (guarded) check_guards(block);
+  source_.free(block->data - (guarded ? kGuard : 0));
+  std::lock_guard lock(mutex_);
+  stats_.in_use -= block->bytes, held_ -= block->bytes;
+  delete block;
+}
+
+void CachingAllocator::check_guards(const Block* block) noexcept {
+  unsigned char around[2 * kGuard];
+  for (void* stream : block->users)
+    if (void* event = source_.record(stream)) source_.wait(event), source_.release(event);
+  source_.read(around, block->data - kGuard, kGuard, block->stream);
+  source_.read(around + kGuard, block->data + block->request, kGuard, block->stream);
+  const auto* const end = around + sizeof around;
+  const auto* const changed = std::find_if(around, end, [](unsigned char c) { return c != kGuardValue; });
+  if (changed == end) return;
+  const bool before = changed < around + kGuard;
+  std::fprintf(stderr, "gradus: memory of %s: something wrote %zu bytes %s a block of %zu bytes\n", name_.c_str(),
+               before ? size_t(around + kGuard - changed) : size_t(changed - around) - kGuard + 1, before ? "before" : "behind",
+               block->request);
+  std::abort();
 }
 
 void CachingAllocator::used_on(Block* block, void* stream) {

@@ -21,11 +21,22 @@ class MemorySource {
   virtual bool is_done(void* event) noexcept = 0;
   virtual void wait(void* event) noexcept = 0;
   virtual void release(void* event) noexcept = 0;
+  /// For guarded blocks: bytes are written in the stream's order, and read at the end of it.
+  virtual void fill(void* to, unsigned char value, size_t bytes, void* stream) noexcept = 0;
+  virtual void read(void* to_host, const void* from, size_t bytes, void* stream) noexcept = 0;
   virtual std::string state() = 0;  // what there is, for the message of OutOfMemory
 };
 
+/// How blocks lie, to find what writes or reads outside of its tensor. alone: each is taken from the device by itself, as many bytes as were asked
+/// for, and given back at once, so that tools that watch a device's memory see where it ends and that it is new. guarded: alone, between bytes whose
+/// values are looked at when it is given back; the program ends where they have changed.
+enum class BlockLayout : unsigned char { shared, alone, guarded };
+/// GRADUS_DEVICE_MEMORY=alone or =guarded; else shared.
+BlockLayout block_layout_of_environment();
+
 class CachingAllocator {
  public:
+  static constexpr size_t kGuard = 512;              // bytes before and behind a guarded block
   static constexpr size_t kQuantum = 512;            // sizes are multiples of this, and addresses too
   static constexpr size_t kSmall = size_t(1) << 20;  // blocks up to this are cut from segments of their own
   static constexpr size_t kSegment = size_t(2) << 20, kLargeSegment = size_t(20) << 20;
@@ -39,12 +50,15 @@ class CachingAllocator {
     Block* below = nullptr;                      // in a quick bin
     State state = used;
     bool small = false;
+    bool alone = false;
+    size_t request = 0;             // bytes that were asked for, of one that is alone
     int events = 0;                 // that must pass before it is free
     std::vector<void*> users = {};  // further streams whose tasks use it
   };
 
   /// `name` is for messages ("cuda:0"). A block that is given back serves the same stream again at once.
-  CachingAllocator(MemorySource& source, std::string name) : source_(source), name_(std::move(name)) {}
+  CachingAllocator(MemorySource& source, std::string name, BlockLayout layout = BlockLayout::shared)
+      : source_(source), name_(std::move(name)), layout_(layout) {}
   /// Throws OutOfMemory, after everything that was cached has been given back.
   Block* allocate(size_t bytes, void* stream);
   void free(Block* block) noexcept;
@@ -73,6 +87,10 @@ class CachingAllocator {
   };
   static constexpr int kBins = 256;
 
+  Block* allocate_alone(size_t request, void* stream);
+  void free_alone(Block* block) noexcept;
+  void check_guards(const Block* block) noexcept;
+  [[noreturn]] void refuse(size_t request, const std::string& why);
   Block*& bin(size_t bytes, void* stream);
   Block* best_fit(size_t bytes, void* stream);
   Block* from_source(size_t request, size_t bytes, void* stream);
@@ -85,6 +103,7 @@ class CachingAllocator {
 
   MemorySource& source_;
   std::string name_;
+  const BlockLayout layout_;
   std::mutex mutex_;
   std::set<Block*, Before> free_;
   Block* bins_[kBins] = {};  // just given back, not yet joined: most requests find their size here

@@ -15,14 +15,15 @@ inline Device& device_of_tests() {
   static Device device = kCPU;
   return device;
 }
-/// While one lives, tests draw their tensors on `device`: a body that was written for the CPU runs there.
+/// While one lives, tests draw their tensors on `device` and factories make theirs there: a body that was written for the CPU runs there.
 class OnDevice {
  public:
-  explicit OnDevice(Device device) : before_(device_of_tests()) { device_of_tests() = device; }
+  explicit OnDevice(Device device) : before_(device_of_tests()), factories_(device) { device_of_tests() = device; }
   ~OnDevice() { device_of_tests() = before_; }
 
  private:
   Device before_;
+  DefaultDevice factories_;
 };
 /// x, which was made on the CPU, where draw() puts its tensors.
 template <class X> X placed(const X& x) { return X(x.to(device_of_tests())); }
@@ -39,13 +40,18 @@ template <class X> X placed(const X& x) { return X(x.to(device_of_tests())); }
 
 /// Uniform values in [lo, hi), of double unless asked otherwise. The same for the same seed, on any device.
 inline AnyTensor draw(const Shape& shape, double lo = -1, double hi = 1, uint64_t seed = 7, DType dtype = DType::float64) {
-  AnyTensor x = empty(shape, DType::float64);
+  AnyTensor x = empty(shape, DType::float64, kCPU);
   uint64_t state = seed * 0x9E3779B97F4A7C15u + 0x1234567;
   for (int64_t i = 0; i < x.numel(); ++i) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     static_cast<double*>(x.raw_data())[i] = lo + (hi - lo) * double(state >> 11) * 0x1p-53;
   }
   return x.to(dtype).to(device_of_tests());
+}
+/// Writes the element that lies `offset` elements behind the first one, on any device.
+inline void put(const AnyTensor& x, int64_t offset, double value) {
+  NoGrad no_grad;
+  as_view(x.detach(), {}, {}, offset).fill_(value);
 }
 /// Elements in row-major order, as double.
 inline std::vector<double> values(const AnyTensor& x) {
@@ -97,7 +103,7 @@ namespace detail {
 /// d<f(inputs), v>/dx by central differences, for input `which`.
 inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs, size_t which, const AnyTensor& v, double h) {
   const AnyTensor& x = inputs[which];
-  AnyTensor slope = empty(x.shape(), DType::float64);
+  AnyTensor slope = empty(x.shape(), DType::float64, kCPU);
   std::vector<double> before = testing::values(x);
   auto set = [&](int64_t flat, double value) {
     int64_t offset = 0;
@@ -105,7 +111,7 @@ inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs
     if (x.device() == kCPU)
       static_cast<double*>(x.raw_data())[offset] = value;
     else
-      as_view(x.detach(), {}, {}, offset).fill_(value);
+      put(x, offset, value);
   };
   auto value = [&] {
     std::vector<double> y = testing::values(f(inputs)), w = testing::values(v);

@@ -107,6 +107,13 @@ class Source : public MemorySource {
   }
   void wait(void* event) noexcept override { cudaEventSynchronize(event_of(event)); }
   void release(void* event) noexcept override { events_.give_back(event_of(event)); }
+  void fill(void* to, unsigned char value, size_t bytes, void* stream) noexcept override {
+    cudaMemsetAsync(to, value, bytes, stream_of(stream));
+  }
+  void read(void* to_host, const void* from, size_t bytes, void* stream) noexcept override {
+    cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDefault, stream_of(stream));
+    cudaStreamSynchronize(stream_of(stream));
+  }
 
  private:
   EventPool events_;
@@ -151,7 +158,7 @@ class PinnedSource final : public Source {
 void* const kNoStream = reinterpret_cast<void*>(~uintptr_t(0));
 
 struct OneDevice {
-  explicit OneDevice(int index) : allocator(source, "cuda:" + std::to_string(index)) {}
+  explicit OneDevice(int index) : allocator(source, "cuda:" + std::to_string(index), block_layout_of_environment()) {}
   DeviceSource source;
   CachingAllocator allocator;
   std::mutex mutex;

@@ -15,6 +15,7 @@
 #include "gradus/core/scalar.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/scratch.h"
+#include "kernels/recording.h"
 #include "kernels/table.h"
 
 namespace gradus::cuda {
@@ -62,6 +63,7 @@ struct Handle {
 class Solver {
  public:
   Solver(const char* op, DType t) : lib(library(op)), type(t == DType::float64 ? CUDA_R_64F : CUDA_R_32F), op_(op), lock_(mutex()) {
+    refuse_while_recording("decomposes matrices by cuSOLVER, whose calls may wait for the GPU");
     static std::unordered_map<int, Handle> handles;
     Handle& h = handles[selected_device()];
     if (!h.library) check(lib.Create(&h.library));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 
+#include "gradus/core/default_device.h"
 #include "kernels/accelerator.h"
 #include "kernels/cpu/tables.h"
 #include "kernels/cuda/backend.h"
@@ -108,6 +109,12 @@ int device_count(DeviceType type) {
   return a ? a->count() : 0;
 }
 bool is_available(Device device) { return device.index < device_count(device.type); }
+
+void set_default_device(Device device) {
+  if (device != kCPU) accelerator(device);  // throws where there is none
+  detail::default_device = device;
+}
+
 Device best_device() { return device_count(DeviceType::cuda) > 0 ? Device(DeviceType::cuda) : kCPU; }
 
 Device device_or_cpu(Device wanted) {

@@ -33,7 +33,7 @@ StepRecording::StepRecording(Device device)
       }()) {
   Aside aside;
   fault_words_ = zeros({int64_t(kFaults)}, DType::int64, device);
-  faults_here_ = empty({0}, DType::int64);
+  faults_here_ = empty({0}, DType::int64, kCPU);
   Ref<Storage> pinned = Storage::make_pinned(kFaults * sizeof(uint64_t), device.type);
   faults_here_.impl()->data = pinned->data, faults_here_.impl()->storage = std::move(pinned);
   std::memset(faults_here_.raw_data(), 0, kFaults * sizeof(uint64_t));

@@ -62,8 +62,8 @@ Cifar10::Cifar10(const std::string& folder, Split split, const Cifar10Options& o
     count += files.back().images();
   }
 
-  images_ = Tensor<uint8_t>(empty({count, kColours, kSide, kSide}, DType::uint8));
-  labels_ = Tensor<int64_t>(empty({count}, DType::int64));
+  images_ = Tensor<uint8_t>(empty({count, kColours, kSide, kSide}, DType::uint8, kCPU));
+  labels_ = Tensor<int64_t>(empty({count}, DType::int64, kCPU));
   int64_t at = 0;
   for (const File& file : files)
     for (int64_t i = 0; i < file.images(); ++i, ++at) {
@@ -83,13 +83,13 @@ void Cifar10::normalize(float* to, int64_t image) const {
 }
 
 std::pair<Tensor<float>, int64_t> Cifar10::get(int64_t i) const {
-  Tensor<float> image(empty({kColours, kSide, kSide}, DType::float32));
+  Tensor<float> image(empty({kColours, kSide, kSide}, DType::float32, kCPU));
   normalize(image.data(), i);
   return {image, labels_.data()[i]};
 }
 
 std::pair<Tensor<float>, Tensor<int64_t>> Cifar10::get_batch(std::span<const int64_t> indices) const {
-  Tensor<float> images(empty({int64_t(indices.size()), kColours, kSide, kSide}, DType::float32));
+  Tensor<float> images(empty({int64_t(indices.size()), kColours, kSide, kSide}, DType::float32, kCPU));
   for (size_t i = 0; i < indices.size(); ++i) normalize(images.data() + int64_t(i) * kPixels, indices[i]);
   return {images, Tensor<int64_t>(detail::gather_rows(labels_, indices))};
 }

@@ -26,7 +26,7 @@ AnyTensor stack_samples(std::span<const AnyTensor> samples) {
   if (shape.rank == Shape::kMaxRank)
     throw ShapeError("collate: samples of shape " + to_string(shape) + " leave no axis for the batch");
   shape.insert(0, int64_t(samples.size()));
-  AnyTensor batch = empty(shape, samples[0].dtype());
+  AnyTensor batch = empty(shape, samples[0].dtype(), kCPU);
   const size_t bytes = size_t(samples[0].numel()) * item_size(samples[0].dtype());
   char* to = static_cast<char*>(batch.raw_data());
   for (const AnyTensor& sample : samples) {
@@ -40,7 +40,7 @@ AnyTensor stack_samples(std::span<const AnyTensor> samples) {
 AnyTensor gather_rows(const AnyTensor& x, std::span<const int64_t> indices) {
   Shape shape = x.shape();
   shape[0] = int64_t(indices.size());
-  AnyTensor rows = empty(shape, x.dtype());
+  AnyTensor rows = empty(shape, x.dtype(), kCPU);
   const size_t bytes = x.shape()[0] ? size_t(x.numel() / x.shape()[0]) * item_size(x.dtype()) : 0;
   const char* from = static_cast<const char*>(x.raw_data());
   char* to = static_cast<char*>(rows.raw_data());

@@ -116,7 +116,7 @@ class Inflate {
 };
 
 AnyTensor to_tensor(const Header& h, const uint8_t* elements) {
-  AnyTensor x = empty(h.shape, h.dtype);
+  AnyTensor x = empty(h.shape, h.dtype, kCPU);
   auto* to = static_cast<uint8_t*>(x.raw_data());
   if (h.bytes) std::memcpy(to, elements, size_t(h.bytes));
   const size_t size = item_size(h.dtype);

@@ -84,13 +84,13 @@ void Mnist::normalize(float* to, int64_t image) const {
 }
 
 std::pair<Tensor<float>, int64_t> Mnist::get(int64_t i) const {
-  Tensor<float> image(empty({1, kSide, kSide}, DType::float32));
+  Tensor<float> image(empty({1, kSide, kSide}, DType::float32, kCPU));
   normalize(image.data(), i);
   return {image, labels_.data()[i]};
 }
 
 std::pair<Tensor<float>, Tensor<int64_t>> Mnist::get_batch(std::span<const int64_t> indices) const {
-  Tensor<float> images(empty({int64_t(indices.size()), 1, kSide, kSide}, DType::float32));
+  Tensor<float> images(empty({int64_t(indices.size()), 1, kSide, kSide}, DType::float32, kCPU));
   for (size_t i = 0; i < indices.size(); ++i) normalize(images.data() + int64_t(i) * kPixels, indices[i]);
   return {images, Tensor<int64_t>(detail::gather_rows(labels_, indices))};
 }

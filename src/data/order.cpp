@@ -14,7 +14,7 @@ uint64_t scramble(uint64_t x) {
 
 }  // namespace
 
-std::vector<int64_t> shuffled(int64_t n, Generator& g) { return randperm(n, g).vector(); }
+std::vector<int64_t> shuffled(int64_t n, Generator& g) { return randperm(n, g, kCPU).vector(); }
 
 uint64_t mix_seed(uint64_t seed, uint64_t epoch, uint64_t index) {
   constexpr uint64_t kStep = 0x9E3779B97F4A7C15u;

@@ -34,7 +34,7 @@ AnyTensor random_crop(const AnyTensor& x, Pair size, Pair padding, double fill, 
   Shape shape = from.shape();
   shape[shape.rank - 2] = size.height, shape[shape.rank - 1] = size.width;
   const bool inside = top >= 0 && left >= 0 && top + size.height <= height && left + size.width <= width;
-  AnyTensor y = inside ? empty(shape, from.dtype()) : full(shape, fill, from.dtype());
+  AnyTensor y = inside ? empty(shape, from.dtype(), kCPU) : full(shape, fill, from.dtype(), kCPU);
   const int64_t first = std::max<int64_t>(0, left), last = std::min(width, left + size.width);
   const int64_t item = int64_t(item_size(from.dtype())), planes = y.numel() / (size.height * size.width);
   if (first >= last) return y;
@@ -51,7 +51,7 @@ AnyTensor random_flip(const AnyTensor& x, double p, bool upside_down, Generator&
   if (!(p >= 0 && p <= 1)) throw ValueError(std::string(who) + ": p is " + std::to_string(p) + ", outside [0, 1]");
   const AnyTensor from = image(who, x);
   if (g.uniform() >= p) return from;
-  AnyTensor y = empty(from.shape(), from.dtype());
+  AnyTensor y = empty(from.shape(), from.dtype(), kCPU);
   const int64_t width = from.size(-1), height = from.size(-2), item = int64_t(item_size(from.dtype()));
   const int64_t lines = from.numel() ? from.numel() / width : 0;
   const char* source = static_cast<const char*>(from.raw_data());
@@ -75,7 +75,7 @@ AnyTensor normalize(const AnyTensor& x, const std::vector<double>& mean, const s
   if (from.dim() < 3 || from.size(-3) != int64_t(mean.size()) || mean.size() != deviation.size())
     throw ShapeError("Normalize: " + std::to_string(mean.size()) + " means and " + std::to_string(deviation.size()) +
                      " deviations for an image of shape " + to_string(x.shape()));
-  AnyTensor shift = empty({int64_t(mean.size()), 1, 1}, DType::float64), scale = empty_like(shift);
+  AnyTensor shift = empty({int64_t(mean.size()), 1, 1}, DType::float64, kCPU), scale = empty_like(shift);
   for (size_t c = 0; c < mean.size(); ++c) {
     if (!(deviation[c] > 0)) throw ValueError("Normalize: the deviation of channel " + std::to_string(c) + " is not positive");
     static_cast<double*>(shift.raw_data())[c] = mean[c], static_cast<double*>(scale.raw_data())[c] = deviation[c];

@@ -32,7 +32,7 @@ TensorFile read_from(const Read& read, uint64_t size, const std::string& file) {
   TensorFile result;
   result.metadata = std::move(header.metadata);
   for (Entry& e : header.entries) {
-    AnyTensor x = empty(e.shape, e.dtype);
+    AnyTensor x = empty(e.shape, e.dtype, kCPU);
     read(x.raw_data(), e.end - e.begin, data + e.begin);
     if (e.dtype == DType::boolean) {
       auto* p = static_cast<const uint8_t*>(x.raw_data());

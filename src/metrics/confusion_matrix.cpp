@@ -47,7 +47,7 @@ void ConfusionMatrix::update(const AnyTensor& predicted, const AnyTensor& target
     if (x.classes != classes_)
       throw ShapeError("ConfusionMatrix: logits of shape " + to_string(predicted.shape()) + " for " + std::to_string(classes_) +
                        " classes");
-    guess = Tensor<int64_t>(empty({x.rows}, DType::int64));
+    guess = Tensor<int64_t>(empty({x.rows}, DType::int64, kCPU));
     for (int64_t i = 0; i < x.rows; ++i) guess.data()[i] = x.best(i);
   }
   const Tensor<int64_t> truth = detail::classes_of(kWho, "target", target, guess.numel());

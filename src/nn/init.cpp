@@ -26,7 +26,7 @@ AnyTensor& trunc_normal_(AnyTensor& w, double mean, double deviation, double low
   NoGrad no_grad;
   // By the inverse of the distribution: uniform between its values at the bounds, in double, where the tails are not rounded away.
   auto below = [&](double x) { return 0.5 * std::erfc(-(x - mean) / (deviation * std::sqrt(2.0))); };
-  Tensor<double> u(uniform(w.shape(), below(low), below(high), DType::float64, g));
+  Tensor<double> u(uniform(w.shape(), below(low), below(high), DType::float64, g, kCPU));
   double* p = u.data();
   for (int64_t i = 0; i < u.numel(); ++i) {
     // Newton's method on the distribution function from the middle of the normal; a bisection guards its steps.
@@ -62,11 +62,11 @@ AnyTensor& orthogonal_(AnyTensor& w, double gain, Generator& g) {
   NoGrad no_grad;
   if (w.numel() == 0) return w;
   int64_t rows = w.size(0), columns = w.numel() / rows;
-  AnyTensor a = randn({rows, columns}, DType::float64, g);
+  AnyTensor a = randn({rows, columns}, DType::float64, g, kCPU);
   if (rows < columns) a = a.t();
   auto [q, r] = linalg::qr(a);
   // Without the signs of the diagonal, q would not be spread evenly over all orthogonal matrices.
-  AnyTensor diagonal = sum(r * eye(r.size(0), r.size(1), DType::float64), {0});
+  AnyTensor diagonal = sum(r * eye(r.size(0), r.size(1), DType::float64, kCPU), {0});
   q = q * where(diagonal < 0, -1, ones_like(diagonal));
   if (rows < columns) q = q.t();
   return w.copy_(reshape(q * gain, w.shape()));

@@ -116,7 +116,7 @@ AnyTensor from_blob(void* data, const Shape& shape, const Shape& stride, DType d
     delete b;
   };
   Ref<Storage> owner(s);
-  AnyTensor y = empty({0}, dtype);
+  AnyTensor y = empty({0}, dtype, kCPU);
   y.impl()->storage = std::move(owner);
   y.impl()->data = data;
   return as_view(y, shape, stride, 0);

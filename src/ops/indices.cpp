@@ -47,7 +47,7 @@ void check_indices(const char* op, AnyTensor& index, int axis, int64_t size, Ind
 Picks Picks::of(const char* op, const AnyTensor& x, const std::vector<AnyTensor>& indices) {
   check_defined(op, x);
   Picks p;
-  p.shape = x.shape();
+  p.shape = x.shape(), p.device = x.device();
   for (const AnyTensor& index : indices) {
     size_t axis = p.index.size();
     if (!index.defined() || index.dtype() != DType::boolean) {
@@ -70,7 +70,7 @@ Picks Picks::of(const char* op, const AnyTensor& x, const std::vector<AnyTensor>
 
 Picks Picks::of_axis(const char* op, const AnyTensor& x, int axis, const AnyTensor& index) {
   Picks p;
-  p.shape = x.shape(), p.range = IndexRange::forward;
+  p.shape = x.shape(), p.device = x.device(), p.range = IndexRange::forward;
   p.index.resize(size_t(x.dim()));
   AnyTensor i = as_index(op, index, x);
   if (i.dim() > 1) fail<ShapeError>(op, ": the index has shape ", i.shape(), "; one dimension is needed");
@@ -119,7 +119,7 @@ AnyTensor Picks::offsets(const char* op, const Shape& stride) const {
       fail_index(op, expand(i, together), bad, d, shape[d]);
     }
   }
-  if (!to.defined()) to = zeros({}, DType::int64);  // nothing is indexed: one block, the whole
+  if (!to.defined()) to = zeros({}, DType::int64, device);  // nothing is indexed: one block, the whole
   return to;
 }
 

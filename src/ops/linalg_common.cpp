@@ -52,7 +52,7 @@ AnyTensor with_batch_of(const char* op, const AnyTensor& a, const AnyTensor& b) 
 }
 
 AnyTensor weights(const AnyTensor& like, int64_t m, int64_t n, double below, double diagonal, double above) {
-  AnyTensor w = empty({m, n}, like.dtype());
+  AnyTensor w = empty({m, n}, like.dtype(), kCPU);
   auto fill = [&]<class T>(T* p) {
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j) *p++ = T(i > j ? below : i == j ? diagonal : above);

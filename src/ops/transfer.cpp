@@ -11,7 +11,7 @@ int number_of(Device d) { return d.type == DeviceType::cpu ? -1 : d.index; }
 
 AnyTensor empty_pinned(const Shape& shape, const Shape& stride, DType dtype, DeviceType type) {
   Ref<Storage> storage = Storage::make_pinned(size_t(shape.numel()) * item_size(dtype), type);
-  AnyTensor y = empty({0}, dtype);
+  AnyTensor y = empty({0}, dtype, kCPU);
   y.impl()->data = storage->data, y.impl()->storage = std::move(storage);
   return as_view(y, shape, stride, 0);
 }

@@ -147,8 +147,8 @@ double GradScaler::get_scale() const { return options_.enabled ? double(scale_) 
 
 NamedTensors GradScaler::state() const {
   if (!options_.enabled) return {};
-  auto number = [](double x) { return full({}, x, DType::float64); };
-  auto count = [](int64_t x) { return full({}, x, DType::int64); };
+  auto number = [](double x) { return full({}, x, DType::float64, kCPU); };
+  auto count = [](int64_t x) { return full({}, x, DType::int64, kCPU); };
   return {{"scale", number(double(scale_))},
           {"growth_factor", number(options_.growth_factor)},
           {"backoff_factor", number(options_.backoff_factor)},

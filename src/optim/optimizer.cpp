@@ -133,14 +133,14 @@ NamedTensors Optimizer::state() const {
   auto& self = const_cast<Optimizer&>(*this);
   for (size_t g = 0; g < slots_.size(); ++g) {
     std::string prefix = "groups." + std::to_string(g) + ".";
-    list.push_back({prefix + "lr", full({}, lr(g), DType::float64)});
-    if (double* momentum = self.momentum(g)) list.push_back({prefix + "momentum", full({}, *momentum, DType::float64)});
+    list.push_back({prefix + "lr", full({}, lr(g), DType::float64, kCPU)});
+    if (double* momentum = self.momentum(g)) list.push_back({prefix + "momentum", full({}, *momentum, DType::float64, kCPU)});
     Names names = state_names(g);
     for (const Slot& slot : slots_[g]) {
       prefix = "state." + std::to_string(index++) + ".";
       if (slot.steps == 0) continue;
-      list.push_back({prefix + "step", full({}, slot.steps, DType::int64)});
-      if (number_name()) list.push_back({prefix + number_name(), full({}, slot.number, DType::float64)});
+      list.push_back({prefix + "step", full({}, slot.steps, DType::int64, kCPU)});
+      if (number_name()) list.push_back({prefix + number_name(), full({}, slot.number, DType::float64, kCPU)});
       for (size_t k = 0; k < names.size(); ++k) list.push_back({prefix + names[k], slot.state[k]});
     }
   }

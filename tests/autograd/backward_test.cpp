@@ -12,7 +12,7 @@ AnyTensor leaf(const Shape& shape, double lo = -1, double hi = 1, uint64_t seed 
 }
 }  // namespace
 
-TEST(Backward, GathersInLeavesAndAddsOnASecondPass) {
+DEVICE_TEST(Backward, GathersInLeavesAndAddsOnASecondPass) {
   AnyTensor x = leaf({3}), w = leaf({3}, 1, 2, 8);
   (x * w).sum().backward();
   EXPECT_EQ(distance(x.grad(), w.detach()), 0);
@@ -21,7 +21,7 @@ TEST(Backward, GathersInLeavesAndAddsOnASecondPass) {
   EXPECT_EQ(distance(x.grad(), w.detach() * 2), 0);
 }
 
-TEST(Backward, AGradientThatTwoInputsShareIsNotSharedByTheLeaves) {
+DEVICE_TEST(Backward, AGradientThatTwoInputsShareIsNotSharedByTheLeaves) {
   AnyTensor x = leaf({4}), z = leaf({4}, -1, 1, 8);
   add(x, z).backward(draw({4}, -1, 1, 9));
   {
@@ -32,7 +32,7 @@ TEST(Backward, AGradientThatTwoInputsShareIsNotSharedByTheLeaves) {
   EXPECT_GT(distance(z.grad(), zeros_like(z.detach())), 0);
 }
 
-TEST(Backward, TheCotangentOfTheCallerIsLeftAlone) {
+DEVICE_TEST(Backward, TheCotangentOfTheCallerIsLeftAlone) {
   AnyTensor x = leaf({4}), c = ones({4}, DType::float64);
   (x * 3).backward(c);
   EXPECT_EQ(values(c), std::vector<double>(4, 1));
@@ -40,14 +40,14 @@ TEST(Backward, TheCotangentOfTheCallerIsLeftAlone) {
   EXPECT_EQ(values(x.grad()), std::vector<double>(4, 4));
 }
 
-TEST(Backward, BroadcastsAreSummedDown) {
+DEVICE_TEST(Backward, BroadcastsAreSummedDown) {
   AnyTensor x = leaf({2, 1, 3}), z = leaf({4, 1}, -1, 1, 8), c = draw({2, 4, 3}, -1, 1, 9);
   (x * z).backward(c);
   EXPECT_LT(distance(x.grad(), (c * z.detach()).sum(1, true)), 1e-12);
   EXPECT_LT(distance(z.grad(), (c * x.detach()).sum({0, 2}).reshape({4, 1})), 1e-12);
 }
 
-TEST(Backward, AFreedGraphIsRefusedByNameAndARetainedOneIsNot) {
+DEVICE_TEST(Backward, AFreedGraphIsRefusedByNameAndARetainedOneIsNot) {
   AnyTensor x = leaf({2}), y = tanh(x).sum();
   y.backward({.retain_graph = true});
   y.backward();
@@ -57,7 +57,7 @@ TEST(Backward, AFreedGraphIsRefusedByNameAndARetainedOneIsNot) {
   EXPECT_NE(message_of<GraphError>([&] { (z * 2).sum().backward(); }).find("tanh: backward ran already"), std::string::npos);
 }
 
-TEST(Backward, AWriteOnWhatWasSavedNamesTheOp) {
+DEVICE_TEST(Backward, AWriteOnWhatWasSavedNamesTheOp) {
   AnyTensor x = leaf({3}), w = draw({3});
   AnyTensor y = (x * w).sum();
   w.add_(ones_like(w));
@@ -70,7 +70,7 @@ TEST(Backward, AWriteOnWhatWasSavedNamesTheOp) {
   EXPECT_NE(message_of<GraphError>([&] { (out + z.sum()).backward(); }).find("exp"), std::string::npos);
 }
 
-TEST(Backward, NeedsAScalarOrACotangentThatFits) {
+DEVICE_TEST(Backward, NeedsAScalarOrACotangentThatFits) {
   AnyTensor x = leaf({3});
   EXPECT_NE(message_of<ShapeError>([&] { (x * 2).backward(); }).find("[3]"), std::string::npos);
   EXPECT_NE(message_of<ShapeError>([&] { (x * 2).backward(ones({2}, DType::float64)); }).find("[2]"), std::string::npos);
@@ -79,7 +79,7 @@ TEST(Backward, NeedsAScalarOrACotangentThatFits) {
   message_of<DTypeError>([&] { zeros({2}, DType::int64).requires_grad_(); });
 }
 
-TEST(Grad, LeavesLeavesAlone) {
+DEVICE_TEST(Grad, LeavesLeavesAlone) {
   AnyTensor x = leaf({3}), w = leaf({3}, -1, 1, 8), y = (sin(x) * w).sum();
   std::vector<AnyTensor> g = grad({y}, {x});
   EXPECT_LT(distance(g[0], (cos(x) * w).detach()), 1e-12);
@@ -87,20 +87,20 @@ TEST(Grad, LeavesLeavesAlone) {
   EXPECT_FALSE(w.grad().defined());
 }
 
-TEST(Grad, OfAnInnerTensorAndOfSeveralOutputs) {
+DEVICE_TEST(Grad, OfAnInnerTensorAndOfSeveralOutputs) {
   AnyTensor x = leaf({3}), h = x * 2, y = h * h, z = exp(h);
   std::vector<AnyTensor> g = grad({y, z}, {h}, {ones({3}, DType::float64), ones({3}, DType::float64)});
   EXPECT_LT(distance(g[0], (h * 2 + exp(h)).detach()), 1e-12);
 }
 
-TEST(Grad, AnUnusedInputIsAnErrorUnlessAllowed) {
+DEVICE_TEST(Grad, AnUnusedInputIsAnErrorUnlessAllowed) {
   AnyTensor x = leaf({3}), z = leaf({3});
   AnyTensor y = x.sum();
   EXPECT_NE(message_of<GraphError>([&] { grad({y}, {x, z}, {}, {.retain_graph = true}); }).find("input 1"), std::string::npos);
   EXPECT_FALSE(grad({y}, {x, z}, {}, {.allow_unused = true})[1].defined());
 }
 
-TEST(Grad, OnlyTheNeededPartOfTheGraphRuns) {
+DEVICE_TEST(Grad, OnlyTheNeededPartOfTheGraphRuns) {
   AnyTensor x = leaf({3}), w = leaf({3}, -1, 1, 8);
   bool ran = false;
   AnyTensor side = w * 2;
@@ -112,7 +112,7 @@ TEST(Grad, OnlyTheNeededPartOfTheGraphRuns) {
   EXPECT_FALSE(ran);
 }
 
-TEST(Grad, ThirdDerivativeOfACube) {
+DEVICE_TEST(Grad, ThirdDerivativeOfACube) {
   AnyTensor x = full({}, 2, DType::float64).requires_grad_();
   AnyTensor y = x * x * x;
   AnyTensor d1 = grad({y}, {x}, {}, {.create_graph = true})[0], d2 = grad({d1}, {x}, {}, {.create_graph = true})[0];
@@ -122,7 +122,7 @@ TEST(Grad, ThirdDerivativeOfACube) {
   EXPECT_DOUBLE_EQ(d3.item(), 6);
 }
 
-TEST(Modes, NoGradRecordsNothingAndEnableGradDoesWithin) {
+DEVICE_TEST(Modes, NoGradRecordsNothingAndEnableGradDoesWithin) {
   AnyTensor x = leaf({2});
   NoGrad no_grad;
   EXPECT_FALSE((x * 2).requires_grad());
@@ -133,7 +133,7 @@ TEST(Modes, NoGradRecordsNothingAndEnableGradDoesWithin) {
   EXPECT_FALSE((x * 2).requires_grad());
 }
 
-TEST(Modes, InferenceTensorsMayNotEnterAGraph) {
+DEVICE_TEST(Modes, InferenceTensorsMayNotEnterAGraph) {
   AnyTensor x = leaf({2}), made;
   {
     InferenceMode inference;
@@ -143,20 +143,20 @@ TEST(Modes, InferenceTensorsMayNotEnterAGraph) {
   message_of<GraphError>([&] { made.requires_grad_(); });
 }
 
-TEST(Modes, BelongToTheirThread) {
+DEVICE_TEST(Modes, BelongToTheirThread) {
   NoGrad no_grad;
   bool other = false;
   std::thread([&] { other = is_grad_enabled(); }).join();
   EXPECT_TRUE(other);
 }
 
-TEST(Leaves, DetachSharesTheStorageWithoutTheGraph) {
+DEVICE_TEST(Leaves, DetachSharesTheStorageWithoutTheGraph) {
   AnyTensor x = leaf({2}), y = (x * 2).detach();
   EXPECT_FALSE(y.requires_grad());
   EXPECT_EQ(x.detach().raw_data(), x.raw_data());
 }
 
-TEST(Leaves, RetainGradKeepsAnInnerGradient) {
+DEVICE_TEST(Leaves, RetainGradKeepsAnInnerGradient) {
   AnyTensor x = leaf({2}), h = x * 3, y = (h * h).sum();
   EXPECT_NE(message_of<GraphError>([&] { h.grad(); }).find("retain_grad"), std::string::npos);
   h.retain_grad();
@@ -164,7 +164,7 @@ TEST(Leaves, RetainGradKeepsAnInnerGradient) {
   EXPECT_LT(distance(h.grad(), (h * 2).detach()), 1e-12);
 }
 
-TEST(InPlace, IsRecordedAndItsGradientIsRight) {
+DEVICE_TEST(InPlace, IsRecordedAndItsGradientIsRight) {
   AnyTensor x = leaf({5}, 0.5, 2), b = leaf({5}, 0.5, 2, 8);
   EXPECT_EQ(gradcheck(
                 [](const std::vector<AnyTensor>& in) {
@@ -179,7 +179,7 @@ TEST(InPlace, IsRecordedAndItsGradientIsRight) {
             "");
 }
 
-TEST(InPlace, CopyCutsTheOldGraph) {
+DEVICE_TEST(InPlace, CopyCutsTheOldGraph) {
   AnyTensor x = leaf({3}), z = leaf({3}, -1, 1, 8), y = x * 2;
   y.copy_(z * 5);
   y.sum().backward();
@@ -187,7 +187,7 @@ TEST(InPlace, CopyCutsTheOldGraph) {
   EXPECT_EQ(values(z.grad()), std::vector<double>(3, 5));
 }
 
-TEST(InPlace, ALeafNeedsNoGrad) {
+DEVICE_TEST(InPlace, ALeafNeedsNoGrad) {
   AnyTensor x = leaf({3});
   EXPECT_NE(message_of<GraphError>([&] { x.mul_(2.0); }).find("NoGrad"), std::string::npos);
   NoGrad no_grad;
@@ -197,7 +197,7 @@ TEST(InPlace, ALeafNeedsNoGrad) {
   EXPECT_TRUE(x.requires_grad());
 }
 
-TEST(InPlace, AViewThatFellOutOfStepIsRefused) {
+DEVICE_TEST(InPlace, AViewThatFellOutOfStepIsRefused) {
   AnyTensor x = leaf({2, 3}), y = x * 2, row = y.select(0, 0);
   y.mul_(3.0);
   EXPECT_NE(message_of<GraphError>([&] { row * 2; }).find("take the view again"), std::string::npos);
@@ -207,7 +207,7 @@ TEST(InPlace, AViewThatFellOutOfStepIsRefused) {
   EXPECT_NO_THROW((part * 2).sum().backward());
 }
 
-TEST(InPlace, OutsideTheGraphViewsAndBasesStayUsable) {
+DEVICE_TEST(InPlace, OutsideTheGraphViewsAndBasesStayUsable) {
   AnyTensor x = draw({2, 3}), row = x.select(0, 0), w = leaf({3});
   row.fill_(1);
   x.mul_(2.0);
@@ -218,7 +218,7 @@ TEST(InPlace, OutsideTheGraphViewsAndBasesStayUsable) {
   EXPECT_NO_THROW((row * 2).sum().backward());
 }
 
-TEST(InPlace, OverlappingOperandsAreReadBeforeTheyAreWritten) {
+DEVICE_TEST(InPlace, OverlappingOperandsAreReadBeforeTheyAreWritten) {
   AnyTensor x = draw({4, 4}), expected = x + x.t();
   x.add_(x.t());
   EXPECT_EQ(distance(x, expected), 0);
@@ -226,7 +226,7 @@ TEST(InPlace, OverlappingOperandsAreReadBeforeTheyAreWritten) {
   EXPECT_NE(message_of<ValueError>([&] { e.mul_(2.0); }).find("expanded"), std::string::npos);
 }
 
-TEST(Hooks, SeeAndReplaceAGradient) {
+DEVICE_TEST(Hooks, SeeAndReplaceAGradient) {
   AnyTensor x = leaf({2}), h = x * 1.0;
   int calls = 0;
   HookHandle handle = register_hook(h, [&](const AnyTensor& g) {
@@ -243,7 +243,7 @@ TEST(Hooks, SeeAndReplaceAGradient) {
   EXPECT_EQ(values(x.grad()), std::vector<double>(2, 2));
 }
 
-TEST(Hooks, OnALeafSeeTheWholeGradientOnce) {
+DEVICE_TEST(Hooks, OnALeafSeeTheWholeGradientOnce) {
   AnyTensor x = leaf({2});
   std::vector<double> seen;
   HookHandle handle = register_hook(x, [&](const AnyTensor& g) {
@@ -256,7 +256,7 @@ TEST(Hooks, OnALeafSeeTheWholeGradientOnce) {
   handle.remove();
 }
 
-TEST(Hooks, PostAccumulateRunsAsSoonAsTheLastConsumerHas) {
+DEVICE_TEST(Hooks, PostAccumulateRunsAsSoonAsTheLastConsumerHas) {
   // late is used at the end of the forward pass, early at its start: late's gradient is ready before early's consumer runs.
   AnyTensor early = leaf({2}), late = leaf({2}, -1, 1, 8);
   std::vector<std::string> order;
@@ -277,7 +277,7 @@ TEST(Hooks, PostAccumulateRunsAsSoonAsTheLastConsumerHas) {
   a.remove(), b.remove();
 }
 
-TEST(CustomFunction, HasAGradientOfItsGradient) {
+DEVICE_TEST(CustomFunction, HasAGradientOfItsGradient) {
   auto cube = custom_function(
       "cube",
       [](FunctionContext& c, const std::vector<AnyTensor>& in) {
@@ -291,7 +291,7 @@ TEST(CustomFunction, HasAGradientOfItsGradient) {
   EXPECT_EQ(gradcheck([&](const auto& in) { return cube(in)[0]; }, {leaf({5})}), "");
 }
 
-TEST(CustomFunction, SeveralOutputsOfWhichOneIsUnused) {
+DEVICE_TEST(CustomFunction, SeveralOutputsOfWhichOneIsUnused) {
   auto both = custom_function(
       "both",
       [](FunctionContext& c, const std::vector<AnyTensor>& in) {
@@ -313,7 +313,7 @@ TEST(CustomFunction, SeveralOutputsOfWhichOneIsUnused) {
             "");
 }
 
-TEST(CustomFunction, AWrongBackwardIsNamed) {
+DEVICE_TEST(CustomFunction, AWrongBackwardIsNamed) {
   auto wrong = custom_function(
       "wrong", [](FunctionContext&, const std::vector<AnyTensor>& in) { return std::vector{in[0] * 2}; },
       [](FunctionContext&, const std::vector<AnyTensor>&) { return std::vector<AnyTensor>{}; });
@@ -321,7 +321,7 @@ TEST(CustomFunction, AWrongBackwardIsNamed) {
   EXPECT_NE(message_of<GraphError>([&] { wrong({x})[0].sum().backward(); }).find("wrong: backward returned 0"), std::string::npos);
 }
 
-TEST(Checkpoint, GivesTheSameGradientsAlsoToWhatItClosesOver) {
+DEVICE_TEST(Checkpoint, GivesTheSameGradientsAlsoToWhatItClosesOver) {
   AnyTensor x = leaf({3}), w = leaf({3}, -1, 1, 8);
   auto f = [w](const std::vector<AnyTensor>& in) { return std::vector{tanh(in[0] * w) * w}; };
   f({x})[0].sum().backward();
@@ -332,7 +332,7 @@ TEST(Checkpoint, GivesTheSameGradientsAlsoToWhatItClosesOver) {
   EXPECT_EQ(distance(w.grad(), gw), 0);
 }
 
-TEST(Anomaly, NamesTheOpThatMadeTheFirstNaN) {
+DEVICE_TEST(Anomaly, NamesTheOpThatMadeTheFirstNaN) {
   AnyTensor x = zeros({2}, DType::float64).requires_grad_();
   AnomalyMode anomaly;
   AnyTensor y = (sqrt(x) * 0.0).sum();  // 0 * inf
@@ -341,7 +341,7 @@ TEST(Anomaly, NamesTheOpThatMadeTheFirstNaN) {
   EXPECT_NE(message.find("recorded at\n"), std::string::npos) << message;
 }
 
-TEST(Errors, LeaveTheNextBackwardClean) {
+DEVICE_TEST(Errors, LeaveTheNextBackwardClean) {
   AnyTensor x = leaf({2});
   auto broken = custom_function(
       "broken", [](FunctionContext&, const std::vector<AnyTensor>& in) { return std::vector{in[0] * 2}; },

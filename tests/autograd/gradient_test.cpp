@@ -23,7 +23,7 @@ struct Product {
 
 bool kept_as_vectors(const AnyTensor& leaf) { return Gradient::of(leaf).column().defined(); }
 
-TEST(Gradient, OfOneRowIsKeptAsVectorsUntilItIsRead) {
+DEVICE_TEST(Gradient, OfOneRowIsKeptAsVectorsUntilItIsRead) {
   for (DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
     Product p(dtype);
     p.backward();
@@ -34,7 +34,7 @@ TEST(Gradient, OfOneRowIsKeptAsVectorsUntilItIsRead) {
   }
 }
 
-TEST(Gradient, IsATensorWhereVectorsWouldNotDo) {
+DEVICE_TEST(Gradient, IsATensorWhereVectorsWouldNotDo) {
   Product p;
   linear(draw({2, kIn}), p.weight).backward(draw({2, kOut}));
   EXPECT_FALSE(kept_as_vectors(p.weight)) << "two rows";
@@ -65,7 +65,7 @@ TEST(Gradient, IsATensorWhereVectorsWouldNotDo) {
   EXPECT_FALSE(kept_as_vectors(small.weight));
 }
 
-TEST(Gradient, GathersWhatComesLater) {
+DEVICE_TEST(Gradient, GathersWhatComesLater) {
   Product p;
   p.backward();
   p.backward();
@@ -83,7 +83,7 @@ TEST(Gradient, GathersWhatComesLater) {
   EXPECT_LT(testing::distance(twice.weight.grad(), twice.expected() + mm(twice.cotangent.t(), more)), 1e-15);
 }
 
-TEST(Gradient, DoesNotFollowTheBatch) {
+DEVICE_TEST(Gradient, DoesNotFollowTheBatch) {
   Product p;
   AnyTensor expected = p.expected();
   p.backward();
@@ -91,7 +91,7 @@ TEST(Gradient, DoesNotFollowTheBatch) {
   EXPECT_TRUE(equal(p.weight.grad(), expected));
 }
 
-TEST(Gradient, TakenBeforeTheNextOneStaysWhatItWas) {
+DEVICE_TEST(Gradient, TakenBeforeTheNextOneStaysWhatItWas) {
   Product p;
   AnyTensor expected = p.expected();
   p.backward();
@@ -103,7 +103,7 @@ TEST(Gradient, TakenBeforeTheNextOneStaysWhatItWas) {
   EXPECT_TRUE(equal(p.weight.grad(), p.expected()));
 }
 
-TEST(Gradient, OutlivesWhatItWasTakenFrom) {
+DEVICE_TEST(Gradient, OutlivesWhatItWasTakenFrom) {
   Product p;
   AnyTensor expected = p.expected();
   p.backward();
@@ -112,7 +112,7 @@ TEST(Gradient, OutlivesWhatItWasTakenFrom) {
   EXPECT_TRUE(equal(taken, expected));
 }
 
-TEST(Gradient, ReadUnderInferenceModeMayEnterAGraph) {
+DEVICE_TEST(Gradient, ReadUnderInferenceModeMayEnterAGraph) {
   Product p;
   p.backward();
   {
@@ -123,7 +123,7 @@ TEST(Gradient, ReadUnderInferenceModeMayEnterAGraph) {
   EXPECT_NO_THROW(sum(p.weight.grad() * scale).backward());
 }
 
-TEST(Gradient, OfViewsAndTransposedWeights) {
+DEVICE_TEST(Gradient, OfViewsAndTransposedWeights) {
   Product p;
   AnyTensor stored = draw({kIn, kOut}, -1, 1, 4).requires_grad_(), wide = draw({kIn, 3}, -1, 1, 5);
   AnyTensor x = wide.t().narrow(0, 1, 1);  // one row with strides
@@ -159,7 +159,7 @@ template <class Optimizer> void steps_alike(DType dtype, int64_t in, const typen
   EXPECT_TRUE(equal(results[0], results[1])) << name(dtype);
 }
 
-TEST(Gradient, OptimizersStepAlikeWithVectorsAndTensor) {
+DEVICE_TEST(Gradient, OptimizersStepAlikeWithVectorsAndTensor) {
   for (DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
     for (int64_t in : {kIn, int64_t(144)}) {  // ragged rows, and rows of whole packets
       steps_alike<optim::SGD>(dtype, in, {.lr = 0.1, .weight_decay = 0.01});
@@ -170,7 +170,7 @@ TEST(Gradient, OptimizersStepAlikeWithVectorsAndTensor) {
   }
 }
 
-TEST(Gradient, ClippingSeesIt) {
+DEVICE_TEST(Gradient, ClippingSeesIt) {
   Product p;
   p.backward();
   double before = norm(p.expected()).item();

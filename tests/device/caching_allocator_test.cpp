@@ -41,6 +41,8 @@ struct MadeUp final : MemorySource {
   bool is_done(void* event) noexcept override { return events.at(event); }
   void wait(void* event) noexcept override { events.at(event) = true, ++waits; }
   void release(void* event) noexcept override { events.erase(event); }
+  void fill(void* to, unsigned char value, size_t bytes, void*) noexcept override { std::memset(to, value, bytes); }
+  void read(void* to_host, const void* from, size_t bytes, void*) noexcept override { std::memcpy(to_host, from, bytes); }
   std::string state() override { return "made up"; }
   ~MadeUp() override {
     for (auto& [p, bytes] : pieces) std::free(p);
@@ -161,4 +163,52 @@ TEST_F(CachingAllocatorTest, ALimitIsKept) {
   allocator.free(more);
   allocator.reset_peak();
   EXPECT_EQ(allocator.stats().peak_in_use, 0u);
+}
+
+TEST(BlocksAlone, HaveAsManyBytesAsWereAskedForAndGoBackAtOnce) {
+  MadeUp device;
+  CachingAllocator allocator(device, "other:0", BlockLayout::alone);
+  Block *a = allocator.allocate(20, nullptr), *b = allocator.allocate(3 << 20, &device);
+  EXPECT_EQ(device.pieces.at(a->data), 20u);
+  EXPECT_EQ(device.pieces.at(b->data), size_t(3) << 20);
+  EXPECT_EQ(allocator.stats().in_use, 512 + (size_t(3) << 20));
+  allocator.free(a);
+  EXPECT_EQ(device.pieces.size(), 1u);
+  allocator.free(b);
+  EXPECT_EQ(device.taken, 0u);
+  EXPECT_EQ(allocator.stats().cached, 0u);
+  device.capacity = 1000;
+  message_of<OutOfMemory>([&] { allocator.allocate(1001, nullptr); });
+  allocator.set_limit(600);
+  message_of<OutOfMemory>([&] { allocator.allocate(700, nullptr); });
+}
+
+TEST(BlocksAlone, AStreamThatIsRecordedKeepsItsOwn) {
+  MadeUp device;
+  CachingAllocator allocator(device, "other:0", BlockLayout::alone);
+  allocator.keep(&device, true);
+  allocator.free(allocator.allocate(20, &device));
+  EXPECT_EQ(device.pieces.size(), 1u);
+  allocator.keep(&device, false);
+  allocator.empty_cache();
+  EXPECT_EQ(device.taken, 0u);
+}
+
+TEST(GuardedBlocks, WhatIsWrittenOutsideEndsTheProgram) {
+  MadeUp device;
+  CachingAllocator allocator(device, "other:0", BlockLayout::guarded);
+  auto write = [&](ptrdiff_t at) {
+    Block* b = allocator.allocate(20, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(b->data) % CachingAllocator::kQuantum, 0u);
+    b->data[at] = 1;
+    allocator.used_on(b, &device);
+    allocator.free(b);
+  };
+  write(0), write(19);
+  EXPECT_EQ(device.waits, 2);
+  EXPECT_EQ(device.taken, 0u);
+  EXPECT_DEATH(write(20), "memory of other:0: something wrote 1 bytes behind a block of 20 bytes");
+  EXPECT_DEATH(write(531), "512 bytes behind");
+  EXPECT_DEATH(write(-1), "1 bytes before");
+  EXPECT_DEATH(write(-512), "512 bytes before");
 }

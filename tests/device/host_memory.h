@@ -18,6 +18,8 @@ struct HostMemory final : MemorySource {
   bool is_done(void*) noexcept override { return true; }
   void wait(void*) noexcept override {}
   void release(void*) noexcept override {}
+  void fill(void* to, unsigned char value, size_t bytes, void*) noexcept override { std::memset(to, value, bytes); }
+  void read(void* to_host, const void* from, size_t bytes, void*) noexcept override { std::memcpy(to_host, from, bytes); }
   std::string state() override { return "it is the host's"; }
 };
 

@@ -19,7 +19,7 @@ template <class F> void expect_reductions(const char* what, F loss) {
 
 }  // namespace
 
-TEST(Distance, Cosines) {
+DEVICE_TEST(Distance, Cosines) {
   AnyTensor a = draw({3, 4}).requires_grad_(), b = draw({3, 4}, -1, 1, 5).requires_grad_();
   std::vector<double> u = values(a), v = values(b), got = values(cosine_similarity(a, b));
   for (size_t r = 0; r < 3; ++r) {
@@ -36,7 +36,7 @@ TEST(Distance, Cosines) {
   message_of<DTypeError>([&] { cosine_similarity(a, b.to(DType::float32)); });
 }
 
-TEST(Distance, Norms) {
+DEVICE_TEST(Distance, Norms) {
   AnyTensor a = draw({3, 4}).requires_grad_(), b = draw({3, 4}, -1, 1, 5).requires_grad_();
   for (double p : {1.0, 2.0, 3.5}) {
     EXPECT_LT(distance(pairwise_distance(a, b, {.p = p, .eps = 0}), norm(a - b, p, 1)), 1e-15);
@@ -55,7 +55,7 @@ TEST(Distance, Norms) {
   message_of<ShapeError>([&] { pairwise_distance(draw({}), draw({})); });
 }
 
-TEST(MarginLosses, CosineEmbedding) {
+DEVICE_TEST(MarginLosses, CosineEmbedding) {
   AnyTensor a = draw({4, 3}).requires_grad_(), b = draw({4, 3}, -1, 1, 5).requires_grad_(), target = Tensor<double>{1, -1, -1, 1};
   auto loss = [&](Reduction r) { return cosine_embedding_loss(a, b, target, {.margin = 0.1, .reduction = r}); };
   std::vector<double> c = values(cosine_similarity(a, b)), got = values(loss(kEach)), t = values(target);
@@ -67,7 +67,7 @@ TEST(MarginLosses, CosineEmbedding) {
   message_of<ShapeError>([&] { cosine_embedding_loss(a, b, draw({4, 3})); });
 }
 
-TEST(MarginLosses, Triplets) {
+DEVICE_TEST(MarginLosses, Triplets) {
   AnyTensor a = draw({5, 3}).requires_grad_(), p = draw({5, 3}, -1, 1, 5).requires_grad_(),
             n = draw({5, 3}, -1, 1, 6).requires_grad_();
   for (bool swap : {false, true}) {
@@ -82,7 +82,7 @@ TEST(MarginLosses, Triplets) {
   message_of<ShapeError>([&] { triplet_margin_loss(a, p, draw({5, 2})); });
 }
 
-TEST(MarginLosses, OneClassARow) {
+DEVICE_TEST(MarginLosses, OneClassARow) {
   AnyTensor x = draw({4, 5}, -2, 2).requires_grad_(), w = draw({5}, 0.5, 2, 9);
   std::vector<int64_t> classes = {3, 0, 4, 1};
   Tensor<int64_t> target{std::span<const int64_t>(classes)};
@@ -112,7 +112,7 @@ TEST(MarginLosses, OneClassARow) {
   message_of<DTypeError>([&] { multi_margin_loss(x, target.to(DType::float64)); });
 }
 
-TEST(MarginLosses, SeveralClassesARow) {
+DEVICE_TEST(MarginLosses, SeveralClassesARow) {
   AnyTensor x = draw({3, 4}, -2, 2).requires_grad_();
   Tensor<int64_t> target = {{2, 0, -1, 9}, {-1, 1, 1, 1}, {3, 2, 1, 0}};  // two classes, none, all
   std::vector<double> v = values(x);

@@ -10,7 +10,7 @@ using testing::message_of;
 using testing::values;
 using Names = std::vector<std::string>;
 
-TEST(Dropout, DropsInTrainingAndNotInEval) {
+DEVICE_TEST(Dropout, DropsInTrainingAndNotInEval) {
   nn::Dropout drop(0.25);
   AnyTensor x = ones({100, 100}, DType::float32);
   AnyTensor y = drop(x);
@@ -34,7 +34,7 @@ TEST(Dropout, DropsInTrainingAndNotInEval) {
   message_of<ValueError>([] { nn::Dropout(NAN); });
 }
 
-TEST(Embedding, GivesRowsInTheTypeThatIsAskedFor) {
+DEVICE_TEST(Embedding, GivesRowsInTheTypeThatIsAskedFor) {
   nn::Embedding table(5, 3);
   EXPECT_EQ(table.names(), Names{"weight"});
   EXPECT_EQ(table.weight.shape(), (Shape{5, 3}));
@@ -49,7 +49,7 @@ TEST(Embedding, GivesRowsInTheTypeThatIsAskedFor) {
   EXPECT_EQ(net(static_cast<const AnyTensor&>(ids)).shape(), (Shape{2, 2, 2}));
 }
 
-TEST(Embedding, APaddingRowLearnsNothing) {
+DEVICE_TEST(Embedding, APaddingRowLearnsNothing) {
   nn::Embedding table(4, 2, {.padding_idx = -1});
   EXPECT_EQ(values(table.weight.select(0, 3)), (std::vector<double>{0, 0}));
   sum(table(Tensor<int64_t>{3, 1, 3})).backward();
@@ -83,7 +83,7 @@ AnyTensor reference(const nn::MultiheadAttention& m, const AnyTensor& q, const A
   return linear(y, m.out_proj.weight, m.out_proj.bias);
 }
 
-TEST(MultiheadAttention, IsItsFormula) {
+DEVICE_TEST(MultiheadAttention, IsItsFormula) {
   nn::MultiheadAttention m({.embed_dim = 6, .num_heads = 3, .batch_first = true});
   m.to<double>();
   EXPECT_EQ(m.names(), (Names{"in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"}));
@@ -99,7 +99,7 @@ TEST(MultiheadAttention, IsItsFormula) {
   EXPECT_FALSE(m(q, k, v).weights.defined());
 }
 
-TEST(MultiheadAttention, Masks) {
+DEVICE_TEST(MultiheadAttention, Masks) {
   nn::MultiheadAttention m({.embed_dim = 4, .num_heads = 2, .batch_first = true});
   m.to<double>();
   AnyTensor x = draw({2, 3, 4}, -1, 1, 1);
@@ -126,7 +126,7 @@ TEST(MultiheadAttention, Masks) {
   message_of<DTypeError>([&] { m(x, x, x, {.attn_mask = zeros({3, 3}, DType::int64)}); });
 }
 
-TEST(MultiheadAttention, GradientsOfInputsAndParameters) {
+DEVICE_TEST(MultiheadAttention, GradientsOfInputsAndParameters) {
   for (bool weights : {false, true}) {
     nn::MultiheadAttention m({.embed_dim = 4, .num_heads = 2, .add_bias_kv = true, .add_zero_attn = true, .batch_first = true});
     EXPECT_EQ(m.names(), (Names{"in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "out_proj.weight", "out_proj.bias"}));
@@ -140,7 +140,7 @@ TEST(MultiheadAttention, GradientsOfInputsAndParameters) {
   }
 }
 
-TEST(MultiheadAttention, LayoutsAndWidths) {
+DEVICE_TEST(MultiheadAttention, LayoutsAndWidths) {
   nn::MultiheadAttention first({.embed_dim = 4, .num_heads = 2, .batch_first = true}), second({.embed_dim = 4, .num_heads = 2});
   second.load_state(first.state());
   AnyTensor x = draw({3, 5, 4}, -1, 1, 1, DType::float32);

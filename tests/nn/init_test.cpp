@@ -39,7 +39,7 @@ void expect_normal(const AnyTensor& w, double deviation) {
   EXPECT_GT(m.most, 3 * deviation);
 }
 
-TEST(Init, Distributions) {
+DEVICE_TEST(Init, Distributions) {
   AnyTensor w = weight();
   expect_uniform(init::uniform_(w, -2, 2), 2);
   expect_normal(init::normal_(w, 0, 3), 3);
@@ -53,7 +53,7 @@ TEST(Init, Distributions) {
   expect_normal(init::kaiming_normal_(kernel), std::sqrt(2.0 / 1000));
 }
 
-TEST(Init, TruncatedNormalStaysWithinAndKeepsItsShape) {
+DEVICE_TEST(Init, TruncatedNormalStaysWithinAndKeepsItsShape) {
   AnyTensor w = weight();
   Moments m = moments(init::trunc_normal_(w, 0, 1, -2, 2));
   EXPECT_GE(m.least, -2);
@@ -66,7 +66,7 @@ TEST(Init, TruncatedNormalStaysWithinAndKeepsItsShape) {
   message_of<ValueError>([&] { init::trunc_normal_(w, 0, 1, 2, 2); });
 }
 
-TEST(Init, ConstantsAndIdentity) {
+DEVICE_TEST(Init, ConstantsAndIdentity) {
   AnyTensor w = zeros({2, 3}, DType::float32).requires_grad_();  // leaves may be written: no graph is made
   EXPECT_EQ(values(init::ones_(w)), std::vector<double>(6, 1.0));
   EXPECT_EQ(values(init::constant_(w, 3)), std::vector<double>(6, 3.0));
@@ -75,7 +75,7 @@ TEST(Init, ConstantsAndIdentity) {
   EXPECT_TRUE(w.is_leaf() && w.requires_grad());
 }
 
-TEST(Init, OrthogonalRowsOrColumns) {
+DEVICE_TEST(Init, OrthogonalRowsOrColumns) {
   for (Shape shape : {Shape{3, 5}, {5, 3}, {4, 4}, {3, 2, 4}}) {
     AnyTensor w = zeros(shape, DType::float64);
     init::orthogonal_(w, 2);
@@ -93,7 +93,7 @@ TEST(Init, OrthogonalRowsOrColumns) {
   EXPECT_LT(positive, 54);
 }
 
-TEST(Init, Gains) {
+DEVICE_TEST(Init, Gains) {
   EXPECT_EQ(init::calculate_gain("linear"), 1);
   EXPECT_EQ(init::calculate_gain("conv2d"), 1);
   EXPECT_EQ(init::calculate_gain("tanh"), 5.0 / 3);
@@ -104,7 +104,7 @@ TEST(Init, Gains) {
   EXPECT_NE(message_of<ValueError>([] { init::calculate_gain("gelu"); }).find("\"gelu\""), std::string::npos);
 }
 
-TEST(Init, OneSeedOneNetwork) {
+DEVICE_TEST(Init, OneSeedOneNetwork) {
   auto net = [](uint64_t seed) {
     manual_seed(seed);
     return nn::Sequential(nn::Linear(3, 4), nn::Conv2d({.in = 2, .out = 3, .kernel = 3}));
@@ -116,7 +116,7 @@ TEST(Init, OneSeedOneNetwork) {
   }
 }
 
-TEST(Init, LayersBeginAsTheFieldHasThem) {
+DEVICE_TEST(Init, LayersBeginAsTheFieldHasThem) {
   nn::Linear fc(400, 300);
   expect_uniform(fc.weight, 1 / std::sqrt(400.0));
   EXPECT_LE(moments(fc.bias).most, 1 / std::sqrt(400.0));
@@ -128,7 +128,7 @@ TEST(Init, LayersBeginAsTheFieldHasThem) {
   expect_uniform(up.weight, 1 / std::sqrt(400.0));
 }
 
-TEST(Init, WrongShapes) {
+DEVICE_TEST(Init, WrongShapes) {
   AnyTensor v = zeros({3}, DType::float32);
   message_of<ShapeError>([&] { init::xavier_uniform_(v); });
   message_of<ShapeError>([&] { init::eye_(v); });

@@ -39,7 +39,7 @@ template <class M> void expect_typed(M& module, const AnyTensor& x) {
   EXPECT_LT(distance(z, y), 0.05);
 }
 
-TEST(Linear, ProductsAndBias) {
+DEVICE_TEST(Linear, ProductsAndBias) {
   nn::Linear fc(3, 4);
   EXPECT_EQ(shapes_of(fc), (Names{"weight [4, 3]", "bias [4]"}));
   AnyTensor x = draw({2, 5, 3}, -1, 1, 3);
@@ -54,7 +54,7 @@ TEST(Linear, ProductsAndBias) {
   EXPECT_NE(message_of<ValueError>([] { nn::Linear(0, 4); }).find("Linear: in is 0"), std::string::npos);
 }
 
-TEST(FeedForward, IsItsTwoLayersAndGeluBetween) {
+DEVICE_TEST(FeedForward, IsItsTwoLayersAndGeluBetween) {
   nn::FeedForward mlp(3, 8);
   EXPECT_EQ(shapes_of(mlp), (Names{"c_fc.weight [8, 3]", "c_fc.bias [8]", "c_proj.weight [3, 8]", "c_proj.bias [3]"}));
   AnyTensor x = draw({2, 5, 3}, -1, 1, 3);
@@ -67,7 +67,7 @@ TEST(FeedForward, IsItsTwoLayersAndGeluBetween) {
   EXPECT_NE(message_of<ShapeError>([&] { mlp(draw({2, 4})); }).find("feed_forward"), std::string::npos);
 }
 
-TEST(Bilinear, SumsOverBothInputs) {
+DEVICE_TEST(Bilinear, SumsOverBothInputs) {
   nn::Bilinear layer(2, 3, 4);
   layer.to<double>();
   EXPECT_EQ(shapes_of(layer), (Names{"weight [4, 2, 3]", "bias [4]"}));
@@ -84,7 +84,7 @@ TEST(Bilinear, SumsOverBothInputs) {
   message_of<ShapeError>([&] { layer(a, a); });
 }
 
-TEST(Conv, TheLayersAreTheOps) {
+DEVICE_TEST(Conv, TheLayersAreTheOps) {
   nn::Conv2d conv({.in = 4, .out = 6, .kernel = {3, 2}, .stride = 2, .padding = 1, .groups = 2});
   EXPECT_EQ(shapes_of(conv), (Names{"weight [6, 2, 3, 2]", "bias [6]"}));
   AnyTensor x = draw({2, 4, 5, 6}, -1, 1, 3);
@@ -111,7 +111,7 @@ TEST(Conv, TheLayersAreTheOps) {
             std::string::npos);
 }
 
-TEST(Activations, AreTheirFunctions) {
+DEVICE_TEST(Activations, AreTheirFunctions) {
   AnyTensor x = draw({2, 6}, -4, 4, 5, DType::float32);
   auto same = [&](auto module, const AnyTensor& y) {
     EXPECT_TRUE(module.parameters().empty());
@@ -154,7 +154,7 @@ TEST(Activations, AreTheirFunctions) {
   message_of<ShapeError>([&] { nn::GLU()(draw({2, 3})); });
 }
 
-TEST(PReLU, LearnsOneSlopeOrOneAChannel) {
+DEVICE_TEST(PReLU, LearnsOneSlopeOrOneAChannel) {
   nn::PReLU one, three({.channels = 3, .init = 0.1});
   EXPECT_EQ(shapes_of(one), (Names{"weight [1]"}));
   EXPECT_EQ(shapes_of(three), (Names{"weight [3]"}));
@@ -172,7 +172,7 @@ TEST(PReLU, LearnsOneSlopeOrOneAChannel) {
 
 // Norms.
 
-TEST(BatchNorm, GathersStatisticsInTrainingAndUsesThemInEval) {
+DEVICE_TEST(BatchNorm, GathersStatisticsInTrainingAndUsesThemInEval) {
   nn::BatchNorm2d bn(3);
   EXPECT_EQ(shapes_of(bn), (Names{"weight [3]", "bias [3]", "running_mean [3]", "running_var [3]", "num_batches_tracked []"}));
   AnyTensor x = draw({4, 3, 5, 2}, -1, 3, 1, DType::float32);
@@ -189,7 +189,7 @@ TEST(BatchNorm, GathersStatisticsInTrainingAndUsesThemInEval) {
   EXPECT_EQ(bn.num_batches_tracked.item(), 1);
 }
 
-TEST(BatchNorm, GradientsInBothModes) {
+DEVICE_TEST(BatchNorm, GradientsInBothModes) {
   nn::BatchNorm1d bn(3, {.track_running_stats = false});
   EXPECT_EQ(shapes_of(bn), (Names{"weight [3]", "bias [3]"}));
   EXPECT_EQ(check(bn, draw({5, 3})), "");
@@ -200,7 +200,7 @@ TEST(BatchNorm, GradientsInBothModes) {
   EXPECT_EQ(check(fixed, draw({5, 3})), "");
 }
 
-TEST(BatchNorm, StatisticsKeepTheirDTypeBesideOtherActivations) {
+DEVICE_TEST(BatchNorm, StatisticsKeepTheirDTypeBesideOtherActivations) {
   Tensor<float> x(draw({8, 3, 2, 2}, -1, 1, 1, DType::float32));
   nn::BatchNorm2d narrow(3), plain = narrow, wide = narrow;
   Tensor<bfloat16> y = narrow(x.to<bfloat16>());
@@ -216,7 +216,7 @@ TEST(BatchNorm, StatisticsKeepTheirDTypeBesideOtherActivations) {
   EXPECT_EQ(narrow.weight.grad().dtype(), DType::float32);
 }
 
-TEST(BatchNorm, WithoutMomentumAveragesAllBatches) {
+DEVICE_TEST(BatchNorm, WithoutMomentumAveragesAllBatches) {
   nn::BatchNorm1d bn(2, {.momentum = std::nullopt});
   AnyTensor total = zeros({2}, DType::float32);
   for (uint64_t i = 1; i <= 4; ++i) {
@@ -228,7 +228,7 @@ TEST(BatchNorm, WithoutMomentumAveragesAllBatches) {
   EXPECT_EQ(bn.num_batches_tracked.item(), 4);
 }
 
-TEST(BatchNorm, AnEmptyBatchTeachesNothing) {
+DEVICE_TEST(BatchNorm, AnEmptyBatchTeachesNothing) {
   nn::BatchNorm1d bn(3);
   AnyTensor x = zeros({0, 3, 4}, DType::float32).requires_grad_();
   AnyTensor y = bn(x);
@@ -239,7 +239,7 @@ TEST(BatchNorm, AnEmptyBatchTeachesNothing) {
   EXPECT_EQ(values(bn.running_var), std::vector<double>(3, 1.0));
 }
 
-TEST(BatchNorm, WrongInputs) {
+DEVICE_TEST(BatchNorm, WrongInputs) {
   nn::BatchNorm2d bn(3);
   EXPECT_NE(message_of<ShapeError>([&] {
               bn(draw({2, 3}));
@@ -250,7 +250,7 @@ TEST(BatchNorm, WrongInputs) {
   message_of<ValueError>([] { nn::BatchNorm2d(0); });
 }
 
-TEST(Norms, OverLastAxesGroupsAndExamples) {
+DEVICE_TEST(Norms, OverLastAxesGroupsAndExamples) {
   nn::LayerNorm ln({3, 4}), one(4, {.eps = 1e-3, .bias = false}), bare(4, {.affine = false});
   EXPECT_EQ(shapes_of(ln), (Names{"weight [3, 4]", "bias [3, 4]"}));
   EXPECT_EQ(shapes_of(one), (Names{"weight [4]"}));
@@ -298,7 +298,7 @@ TEST(Norms, OverLastAxesGroupsAndExamples) {
 
 // Pools and shapes.
 
-TEST(Pools, TheLayersAreTheOps) {
+DEVICE_TEST(Pools, TheLayersAreTheOps) {
   AnyTensor x = draw({2, 3, 6, 8}, -1, 1, 3), row = draw({2, 3, 8}, -1, 1, 4);
   EXPECT_EQ(values(nn::MaxPool2d({.kernel = 2})(x)), values(max_pool2d(x, {.kernel = 2})));
   EXPECT_EQ(values(nn::AvgPool2d({.kernel = {2, 3}, .stride = 1})(x)), values(avg_pool2d(x, {.kernel = {2, 3}, .stride = 1})));
@@ -316,14 +316,14 @@ TEST(Pools, TheLayersAreTheOps) {
   expect_typed(pool, x);
 }
 
-TEST(Shapes, FlattenAndUnflatten) {
+DEVICE_TEST(Shapes, FlattenAndUnflatten) {
   AnyTensor x = draw({2, 6, 4});
   EXPECT_EQ(nn::Flatten()(x).shape(), (Shape{2, 24}));
   EXPECT_EQ(nn::Flatten(0)(x).shape(), (Shape{48}));
   EXPECT_EQ(nn::Unflatten(1, {2, 3})(x).shape(), (Shape{2, 2, 3, 4}));
 }
 
-TEST(Layers, AnUndefinedTensorIsAnError) {
+DEVICE_TEST(Layers, AnUndefinedTensorIsAnError) {
   auto refused = [](auto module) {
     std::string message = message_of<ValueError>([&] { module(AnyTensor()); });
     EXPECT_NE(message.find("undefined"), std::string::npos) << nn::type_name(module) << ": " << message;
@@ -366,7 +366,7 @@ struct Tower : nn::Module {
   GRADUS_MEMBERS(features, head, unused)
   template <class T> Tensor<T> forward(const Tensor<T>& x) { return head(features(x)); }
 };
-TEST(Summary, ListsLayersShapesAndCounts) {
+DEVICE_TEST(Summary, ListsLayersShapesAndCounts) {
   Tower net;
   net.unused.requires_grad_(false);
   net.features[2].eval();
@@ -411,7 +411,7 @@ struct OnlyFloat : nn::Module {
   Tensor<float> forward(const Tensor<float>& x) { return x * 2; }
 };
 
-TEST(Sequential, NamesFollowPlaces) {
+DEVICE_TEST(Sequential, NamesFollowPlaces) {
   nn::Sequential net(nn::Linear(2, 8), nn::ReLU(), nn::Sequential(nn::Linear(8, 3), Twice()), nn::Tanh());
   EXPECT_EQ(net.names(), (Names{"0.weight", "0.bias", "2.0.weight", "2.0.bias", "2.1.fc.weight", "2.1.fc.bias"}));
   AnyTensor x = draw({5, 2}, -1, 1, 1);
@@ -424,7 +424,7 @@ TEST(Sequential, NamesFollowPlaces) {
   EXPECT_EQ(values(nn::Sequential()(x)), values(x));
 }
 
-TEST(Sequential, IsAValue) {
+DEVICE_TEST(Sequential, IsAValue) {
   nn::Sequential net(nn::Linear(2, 3), nn::LeakyReLU(0.5)), copy = net;
   EXPECT_EQ(values(net.at<nn::Linear>(0).weight), values(copy.at<nn::Linear>(0).weight));
   EXPECT_NE(net.at<nn::Linear>(0).weight.raw_data(), copy.at<nn::Linear>(0).weight.raw_data());
@@ -445,7 +445,7 @@ TEST(Sequential, IsAValue) {
   EXPECT_LT(distance(moved(x), net(x) * 10), 1e-6);
 }
 
-TEST(Sequential, TakesModulesWhoseForwardIsTyped) {
+DEVICE_TEST(Sequential, TakesModulesWhoseForwardIsTyped) {
   nn::Sequential net;
   net.push_back(OnlyFloat()).push_back(nn::ReLU());
   EXPECT_EQ(values(net(full({2}, 3, DType::float32))), std::vector<double>(2, 6.0));
@@ -466,7 +466,7 @@ struct Stack : nn::Module {
     return x;
   }
 };
-TEST(ModuleList, HoldsModulesUnderTheirPlaces) {
+DEVICE_TEST(ModuleList, HoldsModulesUnderTheirPlaces) {
   Stack net(3), copy = net;
   EXPECT_EQ(net.names(),
             (Names{"layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias", "layers.2.weight", "layers.2.bias"}));

@@ -7,7 +7,7 @@ namespace {
 using testing::draw;
 using testing::values;
 
-TEST(LossModules, AreTheirFunctions) {
+DEVICE_TEST(LossModules, AreTheirFunctions) {
   AnyTensor x = draw({4, 3}, -2, 2, 1), t = draw({4, 3}, -2, 2, 2), p = draw({4, 3}, 0.1, 0.9, 3), q = draw({4, 3}, 0.1, 0.9, 4);
   Tensor<int64_t> y{2, 0, 1, 1};
   AnyTensor signs = where(t > 0, ones_like(t), -1);
@@ -37,7 +37,7 @@ TEST(LossModules, AreTheirFunctions) {
   same(nn::MultiLabelMarginLoss()(x, several), multilabel_margin_loss(x, several));
 }
 
-TEST(LossModules, KeepTheTypeOfTheirTensors) {
+DEVICE_TEST(LossModules, KeepTheTypeOfTheirTensors) {
   nn::MSELoss loss;
   Tensor<float> x(draw({4}, -1, 1, 1, DType::float32)), t(draw({4}, -1, 1, 2, DType::float32));
   x.requires_grad_();

@@ -48,7 +48,7 @@ Net deep_net() {
   return net;
 }
 
-TEST(Module, NamesAreDottedPathsOfMembers) {
+DEVICE_TEST(Module, NamesAreDottedPathsOfMembers) {
   Net net = deep_net();
   EXPECT_EQ(net.names(), (std::vector<std::string>{"fc1.weight", "fc1.bias", "fc2.weight", "counter.calls", "blocks.0.weight",
                                                    "blocks.0.bias", "blocks.1.weight", "blocks.1.bias"}));
@@ -65,7 +65,7 @@ TEST(Module, NamesAreDottedPathsOfMembers) {
   EXPECT_EQ(all.back(), "blocks.1:Dense");
 }
 
-TEST(Module, GradientsReachParametersThroughEveryDType) {
+DEVICE_TEST(Module, GradientsReachParametersThroughEveryDType) {
   Net net;
   Tensor<float> x(drawn({5, 3}, 3));
   Tensor<float> y = net(x);
@@ -102,7 +102,7 @@ TEST(Module, GradientsReachParametersThroughEveryDType) {
   }
 }
 
-TEST(Module, DoubleForwardPassesGradcheck) {
+DEVICE_TEST(Module, DoubleForwardPassesGradcheck) {
   Net net;
   net.to<double>();
   AnyTensor x = draw({2, 3}).requires_grad_();
@@ -112,7 +112,7 @@ TEST(Module, DoubleForwardPassesGradcheck) {
   EXPECT_EQ(testing::gradcheck(f, inputs), "");
 }
 
-TEST(Parameter, CastsAreCachedUntilTheWeightIsWritten) {
+DEVICE_TEST(Parameter, CastsAreCachedUntilTheWeightIsWritten) {
   Dense dense(3, 2);
   AnyTensor first = dense.weight.as(DType::bfloat16), second = dense.weight.as(DType::bfloat16);
   EXPECT_EQ(first.raw_data(), second.raw_data());                  // one copy of the values
@@ -133,7 +133,7 @@ TEST(Parameter, CastsAreCachedUntilTheWeightIsWritten) {
   EXPECT_EQ(values(dense.weight.grad()), std::vector<double>(6, 8.0));
 }
 
-TEST(Parameter, CastsMadeInInferenceServeTraining) {
+DEVICE_TEST(Parameter, CastsMadeInInferenceServeTraining) {
   Dense dense(3, 2);
   {
     InferenceMode inference;
@@ -144,11 +144,11 @@ TEST(Parameter, CastsMadeInInferenceServeTraining) {
   EXPECT_EQ(values(dense.weight.grad()), std::vector<double>(6, 1.0));
 }
 
-TEST(Parameter, RefusesIntegers) {
+DEVICE_TEST(Parameter, RefusesIntegers) {
   EXPECT_NE(message_of<DTypeError>([] { nn::Parameter p(zeros({2}, DType::int64)); }).find("int64"), std::string::npos);
 }
 
-TEST(Module, CopiesAreIndependent) {
+DEVICE_TEST(Module, CopiesAreIndependent) {
   Net net = deep_net();
   Net copy = net;
   EXPECT_EQ(copy.names(), net.names());
@@ -167,7 +167,7 @@ TEST(Module, CopiesAreIndependent) {
   EXPECT_TRUE(copy.training() && copy.blocks[1].training());
 }
 
-TEST(Module, AssigningWritesInPlaceAndMovingHandsOver) {
+DEVICE_TEST(Module, AssigningWritesInPlaceAndMovingHandsOver) {
   Net best, net;
   std::vector<AnyTensor> held = net.parameters();  // as an optimizer holds them
   {
@@ -187,7 +187,7 @@ TEST(Module, AssigningWritesInPlaceAndMovingHandsOver) {
   EXPECT_FALSE(list[0].fc1.weight.is_same(list[4].fc1.weight));
 }
 
-TEST(Module, TrainAndEvalReachAllBelow) {
+DEVICE_TEST(Module, TrainAndEvalReachAllBelow) {
   Net net = deep_net();
   net.eval();
   for (auto& [name, module] : net.modules()) EXPECT_FALSE(module->training()) << name;
@@ -196,7 +196,7 @@ TEST(Module, TrainAndEvalReachAllBelow) {
   EXPECT_FALSE(net.blocks[1].training());
 }
 
-TEST(Module, FrozenParametersGetNoGradient) {
+DEVICE_TEST(Module, FrozenParametersGetNoGradient) {
   Net net;
   net.fc1.requires_grad_(false);
   net(Tensor<float>(drawn({5, 3}, 3))).backward(drawn({5, 2}, 4));
@@ -206,7 +206,7 @@ TEST(Module, FrozenParametersGetNoGradient) {
   net.zero_grad();
 }
 
-TEST(Module, ToAnotherDTypeKeepsHandles) {
+DEVICE_TEST(Module, ToAnotherDTypeKeepsHandles) {
   Net net;
   std::vector<AnyTensor> held = net.parameters();
   int hooked = 0;
@@ -228,7 +228,7 @@ TEST(Module, ToAnotherDTypeKeepsHandles) {
   EXPECT_NE(message_of<DTypeError>([&] { net.to(DType::int32); }).find("int32"), std::string::npos);
 }
 
-TEST(Module, LoadStateChecksBeforeItWrites) {
+DEVICE_TEST(Module, LoadStateChecksBeforeItWrites) {
   Net net, other;
   {
     NoGrad no_grad;
@@ -258,7 +258,7 @@ TEST(Module, LoadStateChecksBeforeItWrites) {
   EXPECT_EQ(values(net.fc1.bias), std::vector<double>(4, 0.5));
 }
 
-TEST(Module, ApplyGoesFromLeavesToRoot) {
+DEVICE_TEST(Module, ApplyGoesFromLeavesToRoot) {
   Net net;
   std::vector<std::string> order;
   net.apply([&](nn::Module& m) { order.push_back(nn::type_name(m)); });
@@ -273,7 +273,7 @@ struct Renamed : nn::Module {
   std::unique_ptr<Dense> fourth = std::make_unique<Dense>(2, 2, false);
   GRADUS_MEMBERS(nn::named("0", first), second, third, fourth)
 };
-TEST(Members, HaveOtherNamesAndMayBeAbsent) {
+DEVICE_TEST(Members, HaveOtherNamesAndMayBeAbsent) {
   Renamed m;
   EXPECT_EQ(m.names(), (std::vector<std::string>{"0.weight", "0.bias", "third.weight", "third.bias", "fourth.weight"}));
 }
@@ -282,7 +282,7 @@ struct Nothing : nn::Module {
   GRADUS_MEMBERS()
   AnyTensor forward(const AnyTensor& x) const { return x * 2; }
 };
-TEST(Members, MayBeNone) {
+DEVICE_TEST(Members, MayBeNone) {
   const Nothing nothing;
   EXPECT_TRUE(nothing.names().empty());
   EXPECT_EQ(nothing(full({}, 3, DType::float32)).item(), 6);
@@ -293,7 +293,7 @@ struct SharedWeight : nn::Module {
   Dense& again = first;
   GRADUS_MEMBERS(first, again)
 };
-TEST(Members, SharedOnesAreOneParameterWithTwoNames) {
+DEVICE_TEST(Members, SharedOnesAreOneParameterWithTwoNames) {
   SharedWeight m;
   EXPECT_EQ(m.parameters().size(), 2u);
   EXPECT_EQ(m.names().size(), 4u);
@@ -314,7 +314,7 @@ struct Derived : Forgets {
   nn::Buffer mean{zeros({5}, DType::float32)};
   GRADUS_MEMBERS(first, second, third, scale)
 };
-TEST(Members, LeftOutOnesAreFoundAndNamed) {
+DEVICE_TEST(Members, LeftOutOnesAreFoundAndNamed) {
   std::string message = message_of<ValueError>([] { Forgets().parameters(); });
   EXPECT_EQ(
       message,

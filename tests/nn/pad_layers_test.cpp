@@ -4,7 +4,7 @@
 using namespace gradus;
 using namespace gradus::testing;
 
-TEST(PadLayers, AreTheirFunction) {
+DEVICE_TEST(PadLayers, AreTheirFunction) {
   AnyTensor row = draw({2, 3, 5}), image = draw({2, 3, 5, 4}), volume = draw({1, 2, 3, 4, 5});
   const std::vector<int64_t> two{2, 1}, four{1, 2, 0, 3}, six{1, 1, 2, 0, 0, 1};
   auto same = [](const AnyTensor& got, const AnyTensor& wanted) { EXPECT_EQ(distance(got, wanted), 0); };
@@ -30,7 +30,7 @@ TEST(PadLayers, AreTheirFunction) {
   nn::Sequential net(nn::ReflectionPad2d(1), nn::Conv2d({.in = 3, .out = 2, .kernel = 3}));
   EXPECT_EQ(to_string(net(image.to(DType::float32)).shape()), "[2, 2, 5, 4]");
 }
-TEST(PadLayers, WrongAmounts) {
+DEVICE_TEST(PadLayers, WrongAmounts) {
   EXPECT_EQ(message_of<ValueError>([] {
               nn::ZeroPad2d({1, 2});
             }),

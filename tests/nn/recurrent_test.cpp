@@ -22,7 +22,7 @@ std::string check(nn::Module& m, const AnyTensor& x, const std::function<AnyTens
 
 }  // namespace
 
-TEST(Recurrent, NamesAndShapesArePyTorchs) {
+DEVICE_TEST(Recurrent, NamesAndShapesArePyTorchs) {
   nn::LSTM lstm({.in = 3, .hidden = 5, .layers = 2, .bidirectional = true, .proj = 2});
   std::vector<std::string> names;
   for (const char* layer : {"_l0", "_l0_reverse", "_l1", "_l1_reverse"})
@@ -40,7 +40,7 @@ TEST(Recurrent, NamesAndShapesArePyTorchs) {
   for (AnyTensor p : lstm.parameters()) EXPECT_LE(amax(abs(p.detach())).item(), 1 / std::sqrt(5.0));
 }
 
-TEST(Recurrent, StepsAreTheFormulas) {
+DEVICE_TEST(Recurrent, StepsAreTheFormulas) {
   AnyTensor x = draw({4, 2, 3}), h = draw({2, 5}, -1, 1, 5), c = draw({2, 5}, -1, 1, 6);
   {
     nn::RNN rnn({.in = 3, .hidden = 5, .nonlinearity = nn::Nonlinearity::relu});
@@ -83,7 +83,7 @@ TEST(Recurrent, StepsAreTheFormulas) {
   }
 }
 
-TEST(Recurrent, CellsAreTheirLayersStep) {
+DEVICE_TEST(Recurrent, CellsAreTheirLayersStep) {
   AnyTensor x = draw({2, 3}, -1, 1, 1, DType::float32), h = draw({2, 5}, -1, 1, 5, DType::float32),
             c = draw({2, 5}, -1, 1, 6, DType::float32);
   auto share = [](nn::Module& layer, nn::Module& cell) {
@@ -109,7 +109,7 @@ TEST(Recurrent, CellsAreTheirLayersStep) {
   EXPECT_LT(distance(lstm_cell(x.select(0, 1), h.select(0, 1), c.select(0, 1)).hidden, one.hidden.select(0, 1)), 1e-6);
 }
 
-TEST(Recurrent, DirectionsLayersAndLayouts) {
+DEVICE_TEST(Recurrent, DirectionsLayersAndLayouts) {
   AnyTensor x = draw({4, 2, 3}, -1, 1, 1, DType::float32);
   nn::GRU both({.in = 3, .hidden = 5, .bidirectional = true}), back({.in = 3, .hidden = 5});
   NamedTensors state;
@@ -142,7 +142,7 @@ TEST(Recurrent, DirectionsLayersAndLayouts) {
   EXPECT_EQ(distance(copy(x).output, dropped(x).output), 0);
 }
 
-TEST(Recurrent, GradientsOfBothOrders) {
+DEVICE_TEST(Recurrent, GradientsOfBothOrders) {
   AnyTensor x = draw({3, 2, 2}).requires_grad_();
   nn::RNN rnn({.in = 2, .hidden = 2, .bidirectional = true});
   EXPECT_EQ(check(rnn, x, [&](const AnyTensor& x) { return rnn(x).output; }), "");
@@ -157,7 +157,7 @@ TEST(Recurrent, GradientsOfBothOrders) {
             "");
 }
 
-TEST(Recurrent, WrongCalls) {
+DEVICE_TEST(Recurrent, WrongCalls) {
   nn::GRU gru({.in = 3, .hidden = 5});
   AnyTensor x = draw({4, 2, 3}, -1, 1, 1, DType::float32);
   EXPECT_EQ(message_of<ShapeError>([&] {

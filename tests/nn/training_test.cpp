@@ -40,7 +40,7 @@ template <class T = float> double step(Net& net, optim::Optimizer& optimizer, co
   return loss.item();
 }
 
-TEST(Training, TheLossFalls) {
+DEVICE_TEST(Training, TheLossFalls) {
   manual_seed(1);
   Data data;
   Net net;
@@ -53,7 +53,7 @@ TEST(Training, TheLossFalls) {
   EXPECT_LT(cross_entropy(net(data.x), data.y).item(), 0.5 * first);
 }
 
-TEST(Training, InBfloat16OverFloatWeights) {
+DEVICE_TEST(Training, InBfloat16OverFloatWeights) {
   manual_seed(1);
   Data data;
   Net net;
@@ -64,7 +64,7 @@ TEST(Training, InBfloat16OverFloatWeights) {
   for (const AnyTensor& p : net.parameters()) EXPECT_EQ(p.dtype(), DType::float32);
 }
 
-TEST(Training, OneSeedOneResult) {
+DEVICE_TEST(Training, OneSeedOneResult) {
   auto run = [] {
     manual_seed(7);
     Data data;
@@ -76,7 +76,7 @@ TEST(Training, OneSeedOneResult) {
   EXPECT_EQ(run(), run());
 }
 
-TEST(Training, ARunThatStopsAndResumes) {
+DEVICE_TEST(Training, ARunThatStopsAndResumes) {
   std::filesystem::path folder = std::filesystem::temp_directory_path() / ("gradus-training-" + std::to_string(getpid()));
   std::filesystem::create_directory(folder);
   manual_seed(3);
@@ -96,7 +96,7 @@ TEST(Training, ARunThatStopsAndResumes) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(values(a[i].tensor), values(b[i].tensor)) << a[i].name;
 }
 
-TEST(Training, GroupsAndOwnParameters) {
+DEVICE_TEST(Training, GroupsAndOwnParameters) {
   Scale scale;
   nn::Linear fc(128, 1);
   optim::AdamW optimizer({{.parameters = {fc.weight}, .options = {.weight_decay = 0.1}}, {.parameters = {fc.bias, scale.factor}}});

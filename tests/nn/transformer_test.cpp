@@ -10,7 +10,7 @@ AnyTensor input(const Shape& shape, uint64_t seed = 7) { return draw(shape, -1, 
 
 }  // namespace
 
-TEST(Transformer, LayersAreTheirParts) {
+DEVICE_TEST(Transformer, LayersAreTheirParts) {
   AnyTensor x = input({2, 5, 8}), memory = input({2, 4, 8}, 5);
   for (bool norm_first : {false, true}) {
     nn::TransformerLayerOptions o{
@@ -33,7 +33,7 @@ TEST(Transformer, LayersAreTheirParts) {
   }
 }
 
-TEST(Transformer, NamesArePyTorchs) {
+DEVICE_TEST(Transformer, NamesArePyTorchs) {
   nn::Transformer net({.d_model = 8, .nhead = 2, .num_encoder_layers = 1, .num_decoder_layers = 1, .dim_feedforward = 16});
   std::vector<std::string> names;
   auto add = [&](const std::string& prefix, std::vector<std::string> list) {
@@ -63,7 +63,7 @@ TEST(Transformer, NamesArePyTorchs) {
   EXPECT_EQ(to_string(net(source, target).shape()), "[3, 2, 8]");
 }
 
-TEST(Transformer, MasksHideWhatTheySay) {
+DEVICE_TEST(Transformer, MasksHideWhatTheySay) {
   nn::Transformer net(
       {.d_model = 8, .nhead = 2, .num_encoder_layers = 2, .num_decoder_layers = 2, .dim_feedforward = 16, .batch_first = true});
   net.eval();
@@ -80,7 +80,7 @@ TEST(Transformer, MasksHideWhatTheySay) {
   EXPECT_GT(distance(net(noise, target), net(source, target)), 1e-3);
 }
 
-TEST(Transformer, GradientsAndDropout) {
+DEVICE_TEST(Transformer, GradientsAndDropout) {
   nn::TransformerDecoderLayer layer(
       {.d_model = 4, .nhead = 2, .dim_feedforward = 3, .dropout = 0, .activation = nn::FeedforwardActivation::gelu});
   layer.to(DType::float64);

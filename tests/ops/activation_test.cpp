@@ -4,7 +4,7 @@
 using namespace gradus;
 using namespace gradus::testing;
 
-TEST(Glu, IsAHalfTimesTheSigmoidOfTheOther) {
+DEVICE_TEST(Glu, IsAHalfTimesTheSigmoidOfTheOther) {
   Tensor<double> x = {{1, -2, 0.5, 0}, {3, 0.25, -1, 2}};
   auto sigmoid_of = [](double v) { return 1 / (1 + std::exp(-v)); };
   EXPECT_LT(distance(glu(x), Tensor<double>{{sigmoid_of(0.5), -2 * 0.5}, {3 * sigmoid_of(-1), 0.25 * sigmoid_of(2)}}), 1e-15);
@@ -15,13 +15,13 @@ TEST(Glu, IsAHalfTimesTheSigmoidOfTheOther) {
   for (DType type : {DType::float32, DType::float16, DType::bfloat16})  // two roundings
     EXPECT_LT(distance(glu(x.to(type)), glu(x)), type == DType::float32 ? 1e-6 : type == DType::float16 ? 1e-3 : 1e-2);
 }
-TEST(Glu, GradientsOfBothOrders) {
+DEVICE_TEST(Glu, GradientsOfBothOrders) {
   AnyTensor x = draw({3, 4, 5}, -3, 3).requires_grad_();
   EXPECT_EQ(gradcheck([](const auto& in) { return glu(in[0], 1); }, {x}), "");
   EXPECT_EQ(gradcheck([](const auto& in) { return glu(in[0].transpose(1, 2)); }, {x}), "");
 }
 
-TEST(Prelu, OneSlopeOrOneAChannel) {
+DEVICE_TEST(Prelu, OneSlopeOrOneAChannel) {
   Tensor<double> x = {{-1, 2, -3}, {4, -5, 0}};
   EXPECT_EQ(distance(prelu(x, Tensor<double>{0.5}), Tensor<double>{{-0.5, 2, -1.5}, {4, -2.5, 0}}), 0);
   EXPECT_EQ(distance(prelu(x, Tensor<double>{0.5, 2, -1}), Tensor<double>{{-0.5, 2, 3}, {4, -10, 0}}), 0);
@@ -34,7 +34,7 @@ TEST(Prelu, OneSlopeOrOneAChannel) {
   EXPECT_EQ(distance(prelu(image, slopes).select(1, 2), leaky_relu(image.select(1, 2), values(slopes)[2])), 0);
   EXPECT_TRUE(std::isnan(prelu(Tensor<float>{NAN}, Tensor<float>{0.5f}).item()));
 }
-TEST(Prelu, GradientsOfBothOrders) {
+DEVICE_TEST(Prelu, GradientsOfBothOrders) {
   AnyTensor x = draw({2, 3, 4}, -3, 3).requires_grad_(), each = draw({3}, -1, 1, 5).requires_grad_(),
             one = draw({1}, -1, 1, 6).requires_grad_();
   EXPECT_EQ(gradcheck([](const auto& in) { return prelu(in[0], in[1]); }, {x, each}), "");
@@ -43,7 +43,7 @@ TEST(Prelu, GradientsOfBothOrders) {
             "");
 }
 
-TEST(Rrelu, SlopesAreDrawnInTrainingAndMeantOtherwise) {
+DEVICE_TEST(Rrelu, SlopesAreDrawnInTrainingAndMeantOtherwise) {
   AnyTensor x = draw({40, 50}, -3, 3), middle = rrelu(x, 0.1, 0.5);
   EXPECT_LT(distance(middle, leaky_relu(x, 0.3)), 1e-15);
   Generator g(5), same(5);
@@ -68,7 +68,7 @@ TEST(Rrelu, SlopesAreDrawnInTrainingAndMeantOtherwise) {
   EXPECT_NEAR(total / double(negative), 0.3, 0.02);  // six deviations of the mean of some 1000 uniform draws
   EXPECT_EQ(distance(rrelu(x, 0.2, 0.2, true), leaky_relu(x, 0.2)), 0);
 }
-TEST(Rrelu, GradientsOfBothOrders) {
+DEVICE_TEST(Rrelu, GradientsOfBothOrders) {
   AnyTensor x = draw({3, 4}, -3, 3).requires_grad_();
   EXPECT_EQ(gradcheck([](const auto& in) { return square(rrelu(in[0], 0.1, 0.5)); }, {x}), "");
   auto drawn = [](const auto& in) {
@@ -78,7 +78,7 @@ TEST(Rrelu, GradientsOfBothOrders) {
   EXPECT_EQ(gradcheck(drawn, {x}), "");
 }
 
-TEST(Activations, WrongCalls) {
+DEVICE_TEST(Activations, WrongCalls) {
   AnyTensor x = draw({2, 3});
   EXPECT_EQ(message_of<ShapeError>([&] { glu(x); }), "glu: axis -1 of [2, 3] has no two halves");
   message_of<ShapeError>([&] { glu(x, 2); });

@@ -52,7 +52,7 @@ DEVICE_TEST(Attention, IsTheFormulaInEveryType) {
       }
 }
 
-TEST(Attention, OuterAxesBroadcastAndAnyLayoutWorks) {
+DEVICE_TEST(Attention, OuterAxesBroadcastAndAnyLayoutWorks) {
   AnyTensor q = draw({4, 3, 8}, -1, 1, 3), k = draw({2, 4, 6, 8}, -1, 1, 4), v = draw({2, 4, 6, 8}, -1, 1, 5);
   AnyTensor y = scaled_dot_product_attention(q, k, v);
   EXPECT_EQ(y.shape(), (Shape{2, 4, 3, 8}));
@@ -71,7 +71,7 @@ TEST(Attention, OuterAxesBroadcastAndAnyLayoutWorks) {
             (Shape{0, 3, 4}));
 }
 
-TEST(Attention, WhoMaySeeNothingGetsZeros) {
+DEVICE_TEST(Attention, WhoMaySeeNothingGetsZeros) {
   AnyTensor q = draw({3, 4}).requires_grad_(), k = draw({5, 4}).requires_grad_(), v = draw({5, 2}).requires_grad_();
   AnyTensor mask = ones({3, 5}, DType::boolean);
   mask.select(0, 1).fill_(false);
@@ -104,7 +104,7 @@ DEVICE_TEST(Attention, Gradients) {
       gradcheck([&](const auto& in) { return scaled_dot_product_attention(in[0], in[0], in[0], {.is_causal = true}); }, {one}), "");
 }
 
-TEST(Attention, DropoutIsOfTheWeights) {
+DEVICE_TEST(Attention, DropoutIsOfTheWeights) {
   Generator g(9);
   GeneratorState start = g.state();
   AnyTensor q = draw({2, 5, 4}, -1, 1, 3).requires_grad_(), k = draw({2, 7, 4}, -1, 1, 4).requires_grad_();
@@ -151,7 +151,7 @@ DEVICE_TEST(Attention, FusedBackwardIsTheComposedOne) {
       }
 }
 
-TEST(Attention, SameBitsForAnyNumberOfThreads) {
+DEVICE_TEST(Attention, SameBitsForAnyNumberOfThreads) {
   AnyTensor q = draw({3, 70, 16}, -1, 1, 3, DType::float32), g = draw({3, 70, 16}, -1, 1, 4, DType::float32);
   auto run = [&] {
     AnyTensor x = q.detach().requires_grad_();
@@ -164,7 +164,7 @@ TEST(Attention, SameBitsForAnyNumberOfThreads) {
   set_num_threads(threads);
 }
 
-TEST(Attention, ErrorsNameTheShapes) {
+DEVICE_TEST(Attention, ErrorsNameTheShapes) {
   AnyTensor q = draw({2, 3, 4}), k = draw({2, 5, 4});
   EXPECT_EQ(message_of<ShapeError>([&] {
               scaled_dot_product_attention(q, draw({2, 5, 3}), k);
@@ -234,7 +234,7 @@ DEVICE_TEST(Attention, OfPartsOfOneProductHasTheGradientOfSeparateOnes) {
   }
 }
 
-TEST(Attention, TheGradientsOfPartsAreWrittenWhereTheyBelong) {
+DEVICE_TEST(Attention, TheGradientsOfPartsAreWrittenWhereTheyBelong) {
   AnyTensor leaf = draw({2, 64, 3 * 4 * 16}, -1, 1, 3, DType::float32).requires_grad_();
   auto step = [&] {
     AnyTensor parts = (leaf * 2).view({2, 64, 3, 4, 16}).permute({2, 0, 3, 1, 4}), whole;

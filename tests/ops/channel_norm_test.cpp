@@ -29,7 +29,7 @@ Reference reference(const AnyTensor& x, int64_t groups, const AnyTensor& w, cons
   };
   for (int64_t i = 0; i < x.numel(); ++i) mean[of(i)] += v[i] / count;
   for (int64_t i = 0; i < x.numel(); ++i) var[of(i)] += (v[i] - mean[of(i)]) * (v[i] - mean[of(i)]) / count;
-  AnyTensor y = empty(x.shape(), DType::float64);
+  AnyTensor y = empty(x.shape(), DType::float64, kCPU);
   for (int64_t i = 0; i < x.numel(); ++i)
     static_cast<double*>(y.raw_data())[i] =
         (v[i] - mean[of(i)]) / std::sqrt(var[of(i)] + eps) * scale[i / d % c] + shift[i / d % c];
@@ -98,7 +98,7 @@ DEVICE_TEST(GroupNorm, IsTheDefinitionInEveryTypeAndLayout) {
         }
 }
 
-TEST(InstanceNorm, IsTheDefinitionAndMovesTheRunningAverages) {
+DEVICE_TEST(InstanceNorm, IsTheDefinitionAndMovesTheRunningAverages) {
   AnyTensor x = draw({4, 3, 5, 2}, -1, 3, 3), w = draw({3}, 0.5, 2, 4), b = draw({3}, -1, 1, 5);
   AnyTensor rm = zeros({3}, DType::float64), rv = ones({3}, DType::float64);
   Reference expected = reference(x, 3, w, b, 1e-5);
@@ -157,7 +157,7 @@ DEVICE_TEST(ChannelNorm, FusedBackwardIsTheComposedOne) {
         }
 }
 
-TEST(ChannelNorm, ParametersOfHalfTypesMayBeFloat) {
+DEVICE_TEST(ChannelNorm, ParametersOfHalfTypesMayBeFloat) {
   AnyTensor x = draw({20, 33, 3}, -1, 1, 3).to(DType::bfloat16).requires_grad_();
   AnyTensor w = draw({33}, 0.5, 2, 4, DType::float32).requires_grad_(), b = draw({33}, -1, 1, 5, DType::float32).requires_grad_();
   AnyTensor rm = zeros({33}, DType::float32), rv = ones({33}, DType::float32);
@@ -170,7 +170,7 @@ TEST(ChannelNorm, ParametersOfHalfTypesMayBeFloat) {
   EXPECT_EQ(g[2].dtype(), DType::float32);
 }
 
-TEST(ChannelNorm, SameBitsForAnyNumberOfThreads) {
+DEVICE_TEST(ChannelNorm, SameBitsForAnyNumberOfThreads) {
   for (bool last : {false, true})
     for (int64_t groups : {0, 2}) {
       AnyTensor x = draw({9, 34, 40, 11}, -1, 1, 3, DType::float32), g = draw({9, 34, 40, 11}, -1, 1, 4, DType::float32);
@@ -191,7 +191,7 @@ TEST(ChannelNorm, SameBitsForAnyNumberOfThreads) {
     }
 }
 
-TEST(BatchNorm, RunningStatisticsAreWrittenInPlace) {
+DEVICE_TEST(BatchNorm, RunningStatisticsAreWrittenInPlace) {
   AnyTensor x = draw({4, 2}), rm = zeros({2}, DType::float64), rv = ones({2}, DType::float64), w = ones({2}, DType::float64);
   w.requires_grad_();
   AnyTensor loss = sum(w * rm);  // saves rm
@@ -222,7 +222,7 @@ DEVICE_TEST(LocalResponseNorm, IsTheDefinitionAndDifferentiable) {
   EXPECT_EQ(gradcheck([](const auto& in) { return local_response_norm(in[0], {.size = 3, .alpha = 0.5}); }, {x}), "");
 }
 
-TEST(Normalize, IsTheDefinitionAndDifferentiable) {
+DEVICE_TEST(Normalize, IsTheDefinitionAndDifferentiable) {
   AnyTensor x = draw({3, 4, 2}, -2, 2, 3);
   for (double p : {1.0, 2.0, 3.0})
     for (int64_t axis : {0, 1, -1}) {
@@ -239,7 +239,7 @@ TEST(Normalize, IsTheDefinitionAndDifferentiable) {
   }
 }
 
-TEST(ChannelNorm, ErrorsNameTheOp) {
+DEVICE_TEST(ChannelNorm, ErrorsNameTheOp) {
   AnyTensor x = draw({2, 4, 3}), four = draw({4}), three = draw({3});
   EXPECT_EQ(message_of<ShapeError>([&] { group_norm(x, 3); }), "group_norm: 4 channels do not form 3 equal groups");
   EXPECT_EQ(message_of<ShapeError>([&] { group_norm(x, 0); }), "group_norm: 4 channels do not form 0 equal groups");

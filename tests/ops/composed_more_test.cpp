@@ -10,7 +10,7 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kInf = HUGE_VAL;
 }
 
-TEST(ComposedMore, Bounds) {
+DEVICE_TEST(ComposedMore, Bounds) {
   AnyTensor a = Tensor<double>{1, kNaN, 3, kNaN, 2}, b = Tensor<double>{2, 1, kNaN, kNaN, 2};
   EXPECT_EQ(distance(fmax(a, b), Tensor<double>{2, 1, 3, kNaN, 2}), 0);
   EXPECT_EQ(distance(fmin(a, b), Tensor<double>{1, 1, 3, kNaN, 2}), 0);
@@ -35,7 +35,7 @@ TEST(ComposedMore, Bounds) {
   message_of<DTypeError>([&] { clamp_min(x, low.to(DType::float32)); });
 }
 
-TEST(ComposedMore, RoundingAndOthers) {
+DEVICE_TEST(ComposedMore, RoundingAndOthers) {
   EXPECT_LT(distance(round(Tensor<double>{1.23456, -0.0005, 1999.6}, 3), Tensor<double>{1.235, -0.0, 1999.6}), 1e-15);
   EXPECT_EQ(distance(round(Tensor<double>{1500, 2500, 1234}, -3), Tensor<double>{2000, 2000, 1000}), 0) << "halves to even";
   EXPECT_EQ(distance(angle(Tensor<double>{-2, 0, 3, kNaN}), Tensor<double>{std::acos(-1.0), 0, 0, kNaN}), 0);
@@ -50,7 +50,7 @@ TEST(ComposedMore, RoundingAndOthers) {
   EXPECT_LT(distance(tanhshrink(q), q - tanh(q)), 1e-15);
 }
 
-TEST(ComposedMore, Integers) {
+DEVICE_TEST(ComposedMore, Integers) {
   AnyTensor a = randint<int64_t>(-60, 60, {8, 1}), b = randint<int64_t>(-60, 60, {9});
   std::vector<double> divisors = values(gcd(a, b)), multiples = values(lcm(a, b)), x = values(a), y = values(b);
   for (size_t i = 0; i < 8; ++i)
@@ -72,7 +72,7 @@ TEST(ComposedMore, Integers) {
   message_of<IndexError>([] { unravel_index(Tensor<int64_t>{24}, {2, 3, 4}); });
 }
 
-TEST(ComposedMore, ScaledSlicesAndProducts) {
+DEVICE_TEST(ComposedMore, ScaledSlicesAndProducts) {
   AnyTensor x = draw({3, 4, 2}).requires_grad_(), y = renorm(x, 2, 1, 0.9);
   for (int64_t i = 0; i < 4; ++i) {
     double size = norm(x.select(1, i)).item();
@@ -90,7 +90,7 @@ TEST(ComposedMore, ScaledSlicesAndProducts) {
   message_of<ShapeError>([&] { addbmm(m, u, b); });
 }
 
-TEST(MatrixNorms, AreTheirDefinitions) {
+DEVICE_TEST(MatrixNorms, AreTheirDefinitions) {
   using linalg::NormKind;
   AnyTensor a = draw({2, 3, 4}).requires_grad_();
   AnyTensor s = linalg::svdvals(a);

@@ -21,7 +21,7 @@ void check_binary(const char* name, AnyTensor (*op)(const AnyTensor&, const AnyT
   AnyTensor a = draw({4, 1}, lo, hi), b = draw({1, 5}, lo, hi, 8);
   const double tolerance[] = {3e-6, 1e-13, 4e-3, 3e-2};  // a few roundings of the type
   for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
-    AnyTensor x = a.to(t), z = b.to(t), expected = empty({4, 5}, DType::float64);
+    AnyTensor x = a.to(t), z = b.to(t), expected = empty({4, 5}, DType::float64, kCPU);
     V xs = values(x), zs = values(z);
     for (int i = 0; i < 4; ++i)
       for (int j = 0; j < 5; ++j) static_cast<double*>(expected.raw_data())[5 * i + j] = scalar(xs[size_t(i)], zs[size_t(j)]);
@@ -33,7 +33,7 @@ void check_binary(const char* name, AnyTensor (*op)(const AnyTensor&, const AnyT
 
 }  // namespace
 
-TEST(Composed, AgainstTheStandardLibrary) {
+DEVICE_TEST(Composed, AgainstTheStandardLibrary) {
   check_binary("hypot", hypot, std::hypot, -2, 2);
   check_binary("copysign", copysign, std::copysign, -2, 2);
   check_binary(
@@ -44,7 +44,7 @@ TEST(Composed, AgainstTheStandardLibrary) {
       "xlogy", xlogy, [](double a, double b) { return a * std::log(b); }, 0.5, 2);
 }
 
-TEST(Composed, BetweenAndSums) {
+DEVICE_TEST(Composed, BetweenAndSums) {
   AnyTensor a = leaf({3}), b = leaf({3}, -1, 1, 8), w = leaf({3}, 0, 1, 9), d = leaf({3}, 0.5, 2, 10);
   EXPECT_LT(distance(lerp(a, b, 0.25), a * 0.75 + b * 0.25), 1e-15);
   EXPECT_EQ(gradcheck([](const auto& in) { return lerp(in[0], in[1], in[2]); }, {a, b, w}), "");
@@ -64,7 +64,7 @@ TEST(Composed, BetweenAndSums) {
   EXPECT_EQ(values(addcmul(Tensor<int64_t>{1}, Tensor<int64_t>{2}, Tensor<int64_t>{3}, 2)), V{13});
 }
 
-TEST(Composed, EdgesOfTheRange) {
+DEVICE_TEST(Composed, EdgesOfTheRange) {
   const double inf = HUGE_VAL, nan = std::nan("");
   EXPECT_EQ(values(nan_to_num(Tensor<double>{nan, inf, -inf, 2}, 1, 5, -6)), (V{1, 5, -6, 2}));
   EXPECT_EQ(values(nan_to_num(Tensor<half>{half(float(inf)), half(float(-inf))})), (V{65504, -65504}));
@@ -84,7 +84,7 @@ TEST(Composed, EdgesOfTheRange) {
   }
 }
 
-TEST(Composed, OthersAndTheirGradients) {
+DEVICE_TEST(Composed, OthersAndTheirGradients) {
   AnyTensor p = leaf({4}, 0.1, 0.9), x = leaf({4}, 0.2, 2);
   EXPECT_LT(distance(logit(p), log(p / (1 - p))), 1e-15);
   EXPECT_LT(distance(logit(Tensor<double>{0, 1}, 0.25), Tensor<double>{std::log(1.0 / 3), std::log(3.0)}), 1e-15);
@@ -99,7 +99,7 @@ TEST(Composed, OthersAndTheirGradients) {
   EXPECT_EQ(gradcheck([](const auto& in) { return ldexp(in[0], AnyTensor(Tensor<int64_t>{2})); }, {x}), "");
 }
 
-TEST(Aliases, AreTheSame) {
+DEVICE_TEST(Aliases, AreTheSame) {
   Tensor<float> x = {0.5, -0.25};
   EXPECT_EQ(values(absolute(x)), values(abs(x)));
   EXPECT_EQ(values(arctan2(x, x)), values(atan2(x, x)));
@@ -111,7 +111,7 @@ TEST(Aliases, AreTheSame) {
   EXPECT_EQ(moveaxis(zeros({2, 3, 4}), {0}, {2}).shape(), (Shape{3, 4, 2}));
 }
 
-TEST(Composed, Errors) {
+DEVICE_TEST(Composed, Errors) {
   AnyTensor i = arange(3), f = zeros({3}, DType::float32);
   EXPECT_TRUE(has(message_of<DTypeError>([&] { lerp(i, i, 0.5); }), "lerp"));
   EXPECT_TRUE(has(message_of<DTypeError>([&] { addcdiv(i, i, i); }), "addcdiv"));

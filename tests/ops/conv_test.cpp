@@ -19,9 +19,9 @@ struct Images {
   explicit Images(const Shape& shape) : v(shape.numel()), shape(shape) {}
   double& at(int64_t a, int64_t b, int64_t c, int64_t d) { return v[((a * shape[1] + b) * shape[2] + c) * shape[3] + d]; }
   AnyTensor tensor() const {
-    AnyTensor x = empty(shape, DType::float64);
+    AnyTensor x = empty(shape, DType::float64, kCPU);
     std::copy(v.begin(), v.end(), static_cast<double*>(x.raw_data()));
-    return x;
+    return placed(x);
   }
 };
 
@@ -111,7 +111,7 @@ void check_conv(const Shape& sx, const Shape& sw, const Conv2dOptions& o, DType 
 
 }  // namespace
 
-TEST(Conv2d, EveryTypeAndShape) {
+DEVICE_TEST(Conv2d, EveryTypeAndShape) {
   struct Case {
     Shape x, w;
     Conv2dOptions o;
@@ -138,7 +138,7 @@ TEST(Conv2d, EveryTypeAndShape) {
     }
 }
 
-TEST(Conv2d, ShapesOfWinogradsMethod) {
+DEVICE_TEST(Conv2d, ShapesOfWinogradsMethod) {
   check_conv({2, 32, 16, 16}, {48, 32, 3, 3}, {.padding = 1}, DType::float32, true);
   check_conv({3, 48, 14, 11}, {32, 48, 3, 3}, {.padding = {0, 1}}, DType::float32);
   check_conv({16, 32, 4, 4}, {64, 32, 3, 3}, {.padding = 1}, DType::float32, true);
@@ -204,7 +204,7 @@ DEVICE_TEST(Conv2d, GradientsOfBothOrders) {
   }
 }
 
-TEST(Conv2d, GradcheckCatchesAWrongOne) {
+DEVICE_TEST(Conv2d, GradcheckCatchesAWrongOne) {
   AnyTensor x = draw({1, 1, 4, 4}, -1, 1, 1).requires_grad_(), w = draw({1, 1, 3, 3}, -1, 1, 2).requires_grad_();
   auto wrong = custom_function(
       "wrong_conv", [](FunctionContext&, const std::vector<AnyTensor>& in) { return std::vector{conv2d(in[0], in[1])}; },
@@ -215,7 +215,7 @@ TEST(Conv2d, GradcheckCatchesAWrongOne) {
   EXPECT_NE(gradcheck([&](auto& in) { return wrong(in)[0]; }, {x, w}), "");
 }
 
-TEST(Conv2d, SamePaddingAndLoneImages) {
+DEVICE_TEST(Conv2d, SamePaddingAndLoneImages) {
   AnyTensor x = draw({2, 3, 7, 6}, -1, 1, 1);
   for (int k : {1, 2, 3, 4})
     for (int d : {1, 2}) {
@@ -291,7 +291,7 @@ DEVICE_TEST(ConvTranspose, OutputPaddingBetweenStrideAndDilation) {
       "");
 }
 
-TEST(Conv2d, Messages) {
+DEVICE_TEST(Conv2d, Messages) {
   AnyTensor x = draw({2, 3, 8, 8}), w = draw({4, 3, 3, 3});
   auto says = [](auto&& f, const char* part) {
     std::string message = message_of(f);

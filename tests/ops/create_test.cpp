@@ -9,7 +9,7 @@ namespace {
 bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
-TEST(Lists, OfAnyDepth) {
+DEVICE_TEST(Lists, OfAnyDepth) {
   Tensor<float> x = {{1, 2}, {3, 4}};
   EXPECT_EQ(x.shape(), (Shape{2, 2}));
   EXPECT_EQ(values(x), (V{1, 2, 3, 4}));
@@ -25,7 +25,7 @@ TEST(Lists, OfAnyDepth) {
   EXPECT_EQ(values(Tensor<uint8_t>{0, 255}), (V{0, 255}));
 }
 
-TEST(Lists, Empty) {
+DEVICE_TEST(Lists, Empty) {
   Tensor<float> none = {{}};
   EXPECT_EQ(none.shape(), (Shape{1, 0}));
   Tensor<float> rows = {{}, {}};
@@ -33,7 +33,7 @@ TEST(Lists, Empty) {
   EXPECT_FALSE(Tensor<float>{}.defined());
 }
 
-TEST(Lists, Ragged) {
+DEVICE_TEST(Lists, Ragged) {
   EXPECT_TRUE(has(message_of<ShapeError>([] { Tensor<float>{{1, 2}, {3}}; }), "different lengths"));
   message_of<ShapeError>([] { Tensor<float>{{1}, {3, 4}}; });
   message_of<ShapeError>([] { Tensor<float>{{1, 2}, 3}; });
@@ -43,7 +43,7 @@ TEST(Lists, Ragged) {
   message_of<ShapeError>([] { Tensor<float>{{1}, {}}; });
 }
 
-TEST(Values, FromVectorsAndSpans) {
+DEVICE_TEST(Values, FromVectorsAndSpans) {
   std::vector<float> v = {1, 2, 3, 4, 5, 6};
   EXPECT_EQ(tensor(v).shape(), (Shape{6}));
   EXPECT_EQ(tensor(v, {2, 3}).shape(), (Shape{2, 3}));
@@ -53,7 +53,7 @@ TEST(Values, FromVectorsAndSpans) {
   EXPECT_TRUE(has(message_of<ShapeError>([&] { tensor(v, {4, 2}); }), "6 values"));
 }
 
-TEST(Arange, ValuesAndDtypes) {
+DEVICE_TEST(Arange, ValuesAndDtypes) {
   EXPECT_EQ(values(arange(5)), (V{0, 1, 2, 3, 4}));
   EXPECT_EQ(arange(5).dtype(), DType::int64);
   EXPECT_EQ(values(arange(2, 11, 3)), (V{2, 5, 8}));
@@ -70,7 +70,7 @@ TEST(Arange, ValuesAndDtypes) {
   message_of<ValueError>([] { arange<float>(0, INFINITY, 1); });
 }
 
-TEST(Linspace, EndsAreExact) {
+DEVICE_TEST(Linspace, EndsAreExact) {
   EXPECT_EQ(values(linspace<double>(0, 1, 5)), (V{0, 0.25, 0.5, 0.75, 1}));
   Tensor<float> x = linspace(-3, 0.1, 1000);
   EXPECT_EQ(x.vector()[0], -3);
@@ -83,7 +83,7 @@ TEST(Linspace, EndsAreExact) {
   EXPECT_TRUE(has(message_of<ValueError>([] { linspace(0, 1, -2); }), "-2"));
 }
 
-TEST(Eye, AndTriangles) {
+DEVICE_TEST(Eye, AndTriangles) {
   EXPECT_EQ(values(eye(2)), (V{1, 0, 0, 1}));
   EXPECT_EQ(values(eye(2, 3)), (V{1, 0, 0, 0, 1, 0}));
   EXPECT_EQ(values(eye(3, 2, DType::boolean)), (V{1, 0, 0, 1, 0, 0}));
@@ -96,7 +96,7 @@ TEST(Eye, AndTriangles) {
   message_of<ShapeError>([] { eye(-3); });
 }
 
-TEST(Full, EveryDtypeAndLike) {
+DEVICE_TEST(Full, EveryDtypeAndLike) {
   for (int t = 0; t < kDTypes; ++t) {
     EXPECT_EQ(values(full({2}, 1, DType(t))), (V{1, 1})) << name(DType(t));
     EXPECT_EQ(values(zeros({1, 2}, DType(t))), (V{0, 0}));
@@ -107,7 +107,7 @@ TEST(Full, EveryDtypeAndLike) {
   EXPECT_EQ(full<int64_t>({2}, INT64_MAX).vector()[1], INT64_MAX);
 }
 
-TEST(FromBlob, BorrowsAndGivesBack) {
+DEVICE_TEST(FromBlob, BorrowsAndGivesBack) {
   float memory[6] = {1, 2, 3, 4, 5, 6};
   int released = 0;
   {

@@ -5,7 +5,7 @@
 using namespace gradus;
 using namespace gradus::testing;
 
-TEST(Dropout, KeepsTheWordsOfTheStream) {
+DEVICE_TEST(Dropout, KeepsTheWordsOfTheStream) {
   Generator g(5);
   g.take(3);
   for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16}) {
@@ -21,7 +21,7 @@ TEST(Dropout, KeepsTheWordsOfTheStream) {
   }
 }
 
-TEST(Dropout, TheShareThatStaysAndTheEnds) {
+DEVICE_TEST(Dropout, TheShareThatStaysAndTheEnds) {
   AnyTensor x = draw({200000}, 1, 2);
   for (double p : {0.1, 0.5, 0.9}) {
     double zeros = values(sum((dropout(x, p) == 0).to(DType::int64)))[0] / 200000;
@@ -68,7 +68,7 @@ DEVICE_TEST(Dropout, KeepsTheLayout) {
   EXPECT_TRUE(dropout(gaps, 0.5).is_contiguous());
 }
 
-TEST(Dropout, SameBitsForAnyNumberOfThreads) {
+DEVICE_TEST(Dropout, SameBitsForAnyNumberOfThreads) {
   AnyTensor x = draw({100003}, 1, 2, 3, DType::float32);
   auto run = [&] {
     Generator g(7);
@@ -104,7 +104,7 @@ DEVICE_TEST(Dropout, WholeChannels) {
             "");
 }
 
-TEST(AlphaDropout, KeepsMeanAndVariance) {
+DEVICE_TEST(AlphaDropout, KeepsMeanAndVariance) {
   Generator g(4);
   AnyTensor x = randn({400000}, DType::float64, g);
   for (double p : {0.2, 0.5}) {
@@ -126,7 +126,7 @@ TEST(AlphaDropout, KeepsMeanAndVariance) {
             "");
 }
 
-TEST(Dropout, ErrorsNameTheOp) {
+DEVICE_TEST(Dropout, ErrorsNameTheOp) {
   AnyTensor x = draw({2, 3});
   EXPECT_EQ(message_of<ValueError>([&] { dropout(x, 1.5); }), "dropout: probability 1.5 is outside [0, 1]");
   EXPECT_EQ(message_of<ValueError>([&] { alpha_dropout(x, -0.5); }), "alpha_dropout: probability -0.5 is outside [0, 1]");

@@ -17,12 +17,14 @@ bool has(const std::string& text, const char* part) { return text.find(part) != 
 AnyTensor looped(const std::vector<std::string>& terms, const std::string& out, const std::vector<AnyTensor>& operands) {
   std::string letters;
   std::vector<int64_t> sizes;
+  std::vector<AnyTensor> here;
+  for (const AnyTensor& x : operands) here.push_back(x.detach().to(kCPU));
   for (size_t k = 0; k < terms.size(); ++k)
     for (size_t d = 0; d < terms[k].size(); ++d)
       if (letters.find(terms[k][d]) == std::string::npos) letters += terms[k][d], sizes.push_back(operands[k].shape()[int(d)]);
   Shape shape;
   for (char c : out) shape.push_back(sizes[letters.find(c)]);
-  AnyTensor y = zeros(shape, DType::float64);
+  AnyTensor y = zeros(shape, DType::float64, kCPU);
   int64_t total = 1;
   for (int64_t n : sizes) total *= n;
   for (int64_t flat = 0; flat < total; ++flat) {
@@ -35,7 +37,7 @@ AnyTensor looped(const std::vector<std::string>& terms, const std::string& out, 
       return static_cast<double*>(x.raw_data())[offset];
     };
     double product = 1;
-    for (size_t k = 0; k < terms.size(); ++k) product *= cell(operands[k], terms[k]);
+    for (size_t k = 0; k < terms.size(); ++k) product *= cell(here[k], terms[k]);
     cell(y, out) += product;
   }
   return y;
@@ -57,7 +59,7 @@ void check(const std::string& left, const std::string& out, const std::vector<Sh
 
 }  // namespace
 
-TEST(Einsum, OneTensor) {
+DEVICE_TEST(Einsum, OneTensor) {
   check("ij", "ji", {{2, 3}});
   check("ij", "", {{2, 3}});
   check("ij", "j", {{2, 3}});
@@ -67,7 +69,7 @@ TEST(Einsum, OneTensor) {
   check("iii", "i", {{2, 2, 2}});
 }
 
-TEST(Einsum, Products) {
+DEVICE_TEST(Einsum, Products) {
   check("ij,jk", "ik", {{2, 3}, {3, 4}});
   check("ij,jk", "ki", {{2, 3}, {3, 4}});
   check("bij,bjk", "bik", {{2, 2, 3}, {2, 3, 2}});
@@ -84,7 +86,7 @@ TEST(Einsum, Products) {
   check("bn,anm,bm", "ba", {{2, 3}, {2, 3, 2}, {2, 2}});
 }
 
-TEST(Einsum, DotsAndImplicitResults) {
+DEVICE_TEST(Einsum, DotsAndImplicitResults) {
   AnyTensor a = draw({2, 3, 4}), b = draw({2, 4, 5}, -1, 1, 8), m = draw({4, 5}, -1, 1, 9), v = draw({4}, -1, 1, 10);
   EXPECT_LT(distance(einsum("...ij,...jk->...ik", {a, b}), matmul(a, b)), 1e-14);
   EXPECT_LT(distance(einsum("...ij,jk", {a, m}), matmul(a, m)), 1e-14);
@@ -102,7 +104,7 @@ TEST(Einsum, DotsAndImplicitResults) {
   EXPECT_EQ(values(einsum("ij->j", {AnyTensor(Tensor<int64_t>{{1, 2}, {3, 4}})})), (std::vector<double>{4, 6}));
 }
 
-TEST(Einsum, Errors) {
+DEVICE_TEST(Einsum, Errors) {
   AnyTensor a = zeros({2, 3}, DType::float32);
   EXPECT_TRUE(has(message_of<ValueError>([&] { einsum("ij,jk->ik", {a}); }), "2 terms for 1"));
   EXPECT_TRUE(has(message_of<ShapeError>([&] { einsum("ij,jk->ik", {a, a}); }), "j has sizes 3 and 2"));

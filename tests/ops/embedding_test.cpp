@@ -29,7 +29,7 @@ DEVICE_TEST(Embedding, Gradients) {
   EXPECT_EQ(gradcheck([&](const auto& in) { return square(embedding(numbers({0}, 6, 4), in[0])); }, {w}), "");
 }
 
-TEST(Embedding, TheGradientAddsUpInOrderAndSkipsPadding) {
+DEVICE_TEST(Embedding, TheGradientAddsUpInOrderAndSkipsPadding) {
   for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16}) {
     AnyTensor w = draw({50, 300}, -1, 1, 3).to(type).requires_grad_(), i = numbers({700}, 50, 4);
     AnyTensor g = draw({700, 300}, -1, 1, 5).to(type);
@@ -53,7 +53,7 @@ TEST(Embedding, TheGradientAddsUpInOrderAndSkipsPadding) {
   EXPECT_EQ(values(back), (std::vector<double>{0, 0, 1, 1, 0, 0}));
 }
 
-TEST(Embedding, SameBitsForAnyNumberOfThreads) {
+DEVICE_TEST(Embedding, SameBitsForAnyNumberOfThreads) {
   AnyTensor w = draw({500, 100}, -1, 1, 3, DType::float32).requires_grad_(), i = numbers({3000}, 500, 4);
   AnyTensor g = draw({3000, 100}, -1, 1, 5, DType::float32);
   auto run = [&] { return grad({embedding(i, w)}, {w}, {g})[0]; };
@@ -64,7 +64,7 @@ TEST(Embedding, SameBitsForAnyNumberOfThreads) {
   set_num_threads(threads);
 }
 
-TEST(EmbeddingBag, IsTheReductionOfEmbedding) {
+DEVICE_TEST(EmbeddingBag, IsTheReductionOfEmbedding) {
   AnyTensor w = draw({10, 5}, -1, 1, 3), i = numbers({4, 6}, 10, 4), flat = i.reshape({24});
   AnyTensor offsets = Tensor<int64_t>{0, 6, 12, 18}, e = embedding(i, w), psw = draw({4, 6}, 0, 1, 5);
   EXPECT_LT(distance(embedding_bag(i, w, {.mode = BagMode::sum}), sum(e, 1)), 1e-14);
@@ -87,7 +87,7 @@ DEVICE_TEST(EmbeddingBag, Gradients) {
             "");
 }
 
-TEST(Embedding, ErrorsNameIndexAndPlace) {
+DEVICE_TEST(Embedding, ErrorsNameIndexAndPlace) {
   AnyTensor w = draw({10, 4}), i = Tensor<int64_t>{{1, 2, 3}, {4, 10, 5}};
   EXPECT_EQ(message_of<IndexError>([&] { embedding(i, w); }), "embedding: index 10 at [1, 1] is outside axis 0 of size 10");
   EXPECT_EQ(message_of<IndexError>([&] { embedding(Tensor<int64_t>{-1}, w); }),

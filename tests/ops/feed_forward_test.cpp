@@ -136,7 +136,7 @@ DEVICE_TEST(FeedForward, GraphsThatAreKeptGiveTheSameTwice) {
   message_of<GraphError>([&] { grad({y}, in, {v}); });  // what was saved is gone
 }
 
-TEST(FeedForward, RefusesWeightsThatWereWrittenSince) {
+DEVICE_TEST(FeedForward, RefusesWeightsThatWereWrittenSince) {
   for (size_t i : {0, 1, 3}) {
     std::vector<AnyTensor> in = leaves(layers({6, 8}, 16, 8));
     AnyTensor y = at_once(in);
@@ -148,7 +148,7 @@ TEST(FeedForward, RefusesWeightsThatWereWrittenSince) {
   }
 }
 
-TEST(FeedForward, KeepsTheLayerBetweenTwiceAndOnlyForAGraph) {
+DEVICE_TEST(FeedForward, KeepsTheLayerBetweenTwiceAndOnlyForAGraph) {
   constexpr int64_t kRows = 512, kHidden = 4096, kBytes = kRows * kHidden * 4;
   const std::vector<AnyTensor> in = layers({kRows, 16}, kHidden, 16, DType::float32);
   auto kept_by = [&](const Function& f, bool graph) {
@@ -162,7 +162,7 @@ TEST(FeedForward, KeepsTheLayerBetweenTwiceAndOnlyForAGraph) {
   EXPECT_GT(kept_by(at_once, true), 1.9) << "the measure is right";
 }
 
-TEST(FeedForward, BitsDoNotDependOnTheNumberOfThreads) {
+DEVICE_TEST(FeedForward, BitsDoNotDependOnTheNumberOfThreads) {
   for (DType t : {DType::float32, DType::bfloat16}) {
     const std::vector<AnyTensor> in = layers({130, 70}, 300, 70, t);
     auto run = [&](int threads) {
@@ -177,7 +177,7 @@ TEST(FeedForward, BitsDoNotDependOnTheNumberOfThreads) {
   }
 }
 
-TEST(FeedForward, OneRowLeavesWeightsOuterProducts) {
+DEVICE_TEST(FeedForward, OneRowLeavesWeightsOuterProducts) {
   std::vector<AnyTensor> one = leaves(layers({1, 160}, 320, 160)), three = leaves(layers({1, 160}, 320, 160));
   const AnyTensor v = draw({1, 160}, -1, 1, 11);
   at_once(one).backward(v), composed(three).backward(v);
@@ -189,7 +189,7 @@ template <class T, class U, class V> constexpr bool kTakes = requires(Tensor<T> 
   feed_forward(x, w1, {}, w2, {});
 };
 
-TEST(FeedForward, OfTypedTensors) {
+DEVICE_TEST(FeedForward, OfTypedTensors) {
   static_assert(kTakes<float, float, float>);
   static_assert(!kTakes<float, double, float> && !kTakes<float, float, double> && !kTakes<half, float, float>);
   Tensor<float> x = randn<float>({2, 3}), w1 = randn<float>({4, 3}), w2 = randn<float>({3, 4});

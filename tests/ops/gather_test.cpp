@@ -21,7 +21,7 @@ AnyTensor places(const Shape& shape, int64_t size, uint64_t seed = 3) {
 
 /// scatter as loops: f(old, value, first) for every element of the index in order.
 template <class F> AnyTensor looped(const AnyTensor& x, int axis, const AnyTensor& index, const AnyTensor& source, F f) {
-  AnyTensor y = x.clone().contiguous();
+  AnyTensor y = x.clone().contiguous().to(kCPU), from_here = source.detach().to(kCPU);
   std::vector<int64_t> where_to = Tensor<int64_t>(index).vector();
   std::vector<bool> touched(size_t(y.numel()), false);
   for (int64_t flat = 0; flat < index.numel(); ++flat) {
@@ -29,19 +29,19 @@ template <class F> AnyTensor looped(const AnyTensor& x, int axis, const AnyTenso
     for (int d = index.dim() - 1; d >= 0; --d) {
       int64_t at = rest % index.shape()[d];
       rest /= index.shape()[d];
-      from += at * source.stride()[d];
+      from += at * from_here.stride()[d];
       to += (d == axis ? where_to[size_t(flat)] : at) * y.stride()[d];
     }
     double& cell = static_cast<double*>(y.raw_data())[to];
-    cell = f(cell, static_cast<double*>(source.raw_data())[from], !touched[size_t(to)]);
+    cell = f(cell, static_cast<double*>(from_here.raw_data())[from], !touched[size_t(to)]);
     touched[size_t(to)] = true;
   }
-  return y;
+  return placed(y);
 }
 
 }  // namespace
 
-TEST(Gather, AlongEveryAxis) {
+DEVICE_TEST(Gather, AlongEveryAxis) {
   AnyTensor x = draw({4, 5, 6}).permute({1, 2, 0});  // (5, 6, 4)
   for (int axis = 0; axis < 3; ++axis) {
     Shape shape = {3, 5, 2};
@@ -50,15 +50,16 @@ TEST(Gather, AlongEveryAxis) {
     ASSERT_EQ(y.shape(), shape);
     std::vector<int64_t> which = Tensor<int64_t>(i).vector();
     V got = values(y);
+    AnyTensor here = x.to(kCPU);
     for (int64_t flat = 0; flat < y.numel(); ++flat) {
       int64_t rest = flat, from = 0;
-      for (int d = 2; d >= 0; --d) from += (d == axis ? which[size_t(flat)] : rest % shape[d]) * x.stride()[d], rest /= shape[d];
-      EXPECT_EQ(got[size_t(flat)], static_cast<double*>(x.raw_data())[from]);
+      for (int d = 2; d >= 0; --d) from += (d == axis ? which[size_t(flat)] : rest % shape[d]) * here.stride()[d], rest /= shape[d];
+      EXPECT_EQ(got[size_t(flat)], static_cast<double*>(here.raw_data())[from]);
     }
   }
 }
 
-TEST(Gather, EdgesAndDtypes) {
+DEVICE_TEST(Gather, EdgesAndDtypes) {
   EXPECT_EQ(gather(draw({5}), 0, zeros({2, 0}, DType::int64)).shape(), Shape({2, 0})) << "nothing has any rank";
   EXPECT_EQ(gather(zeros({3, 0}), 0, zeros<int64_t>({2, 0})).shape(), (Shape{2, 0}));
   EXPECT_EQ(gather(full({}, 5, DType::float32), 0, full({}, 0, DType::int64)).shape(), Shape{});
@@ -70,7 +71,7 @@ TEST(Gather, EdgesAndDtypes) {
   EXPECT_EQ(values(gather(Tensor<float>{1, 2, 3}, 0, to(ints({2, 0}), DType::int32))), (V{3, 1}));
 }
 
-TEST(Gather, Gradients) {
+DEVICE_TEST(Gather, Gradients) {
   AnyTensor x = leaf({4, 3});
   for (int axis : {0, 1}) {
     AnyTensor i = places({3, 3}, 3, uint64_t(axis));
@@ -78,7 +79,7 @@ TEST(Gather, Gradients) {
   }
 }
 
-TEST(Scatter, AllModesAlongEveryAxis) {
+DEVICE_TEST(Scatter, AllModesAlongEveryAxis) {
   AnyTensor x = draw({5, 6, 4}), source = draw({6, 7, 7}, -1, 1, 8);
   for (int axis = 0; axis < 3; ++axis) {
     AnyTensor i = places({5, 6, 4}, x.shape()[axis]);
@@ -105,7 +106,7 @@ TEST(Scatter, AllModesAlongEveryAxis) {
   }
 }
 
-TEST(Scatter, MeanCountsWhatMeets) {
+DEVICE_TEST(Scatter, MeanCountsWhatMeets) {
   Tensor<double> x = {6, 10, 1}, source = {3, 6, 2};
   AnyTensor i = ints({0, 0, 1});
   EXPECT_EQ(values(scatter_reduce(x, 0, i, source, ScatterReduction::mean)), (V{5, 6, 1}));
@@ -117,7 +118,7 @@ TEST(Scatter, MeanCountsWhatMeets) {
       (V{1, 1, 5, 2}));
 }
 
-TEST(Scatter, Gradients) {
+DEVICE_TEST(Scatter, Gradients) {
   AnyTensor x = leaf({4, 3}), source = leaf({5, 3}, 8);
   for (int axis : {0, 1}) {
     AnyTensor i = places({4, 3}, 3, uint64_t(axis));
@@ -141,7 +142,7 @@ TEST(Scatter, Gradients) {
   }
 }
 
-TEST(Scatter, GradientsOfProductsWithZeros) {
+DEVICE_TEST(Scatter, GradientsOfProductsWithZeros) {
   AnyTensor x = AnyTensor(Tensor<double>{2, 0, 3}).requires_grad_(), s = AnyTensor(Tensor<double>{0, 5, 4, 0, 0}).requires_grad_();
   AnyTensor i = ints({0, 0, 1, 2, 2});
   EXPECT_EQ(gradcheck([&](const auto& in) { return scatter_reduce(in[0], 0, i, in[1], ScatterReduction::prod); }, {x, s},
@@ -149,27 +150,27 @@ TEST(Scatter, GradientsOfProductsWithZeros) {
             "");
 }
 
-TEST(Scatter, TiesShareTheGradient) {
+DEVICE_TEST(Scatter, TiesShareTheGradient) {
   AnyTensor x = AnyTensor(Tensor<double>{3, 1}).requires_grad_(), s = AnyTensor(Tensor<double>{3, 2, 3}).requires_grad_();
   auto g = grad({scatter_reduce(x, 0, ints({0, 1, 0}), s, ScatterReduction::amax)}, {x, s}, {Tensor<double>{6, 5}});
   EXPECT_EQ(values(g[0]), (V{2, 0}));
   EXPECT_EQ(values(g[1]), (V{2, 5, 2}));
 }
 
-TEST(Scatter, HalfTypesAddUpInFloat) {
+DEVICE_TEST(Scatter, HalfTypesAddUpInFloat) {
   AnyTensor x = zeros({1}, DType::bfloat16), i = zeros({1000}, DType::int64), s = ones({1000}, DType::bfloat16);
   EXPECT_EQ(scatter_add(x, 0, i, s).item(), 1000);
   EXPECT_EQ(scatter_add_(x, 0, i, s).item(), 1000);
 }
 
-TEST(TakeAlong, BroadcastsAndCountsFromTheEnd) {
+DEVICE_TEST(TakeAlong, BroadcastsAndCountsFromTheEnd) {
   AnyTensor x = draw({3, 4}), y = take_along_dim(x, ints({{-1, 0}}), 1);
   ASSERT_EQ(y.shape(), (Shape{3, 2}));
   EXPECT_EQ(distance(y.select(1, 0), x.select(1, 3)), 0);
   EXPECT_EQ(gradcheck([](const auto& in) { return take_along_dim(in[0], ints({{-1, 0}}), 1); }, {leaf({3, 4})}), "");
 }
 
-TEST(Gather, Errors) {
+DEVICE_TEST(Gather, Errors) {
   AnyTensor x = zeros({3, 4}, DType::float32);
   EXPECT_TRUE(has(message_of<IndexError>([&] {
                     gather(x, 1, ints({{0, 4}}));

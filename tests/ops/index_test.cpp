@@ -21,7 +21,7 @@ double at(const AnyTensor& x, std::vector<int64_t> place) {
 
 }  // namespace
 
-TEST(Index, OneTensorAnywhere) {
+DEVICE_TEST(Index, OneTensorAnywhere) {
   AnyTensor x = draw({4, 5, 6}), i = ints({3, 0, -1, 3});
   for (int axis = 0; axis < 3; ++axis) {
     std::vector<AnyTensor> indices(3);
@@ -36,7 +36,7 @@ TEST(Index, OneTensorAnywhere) {
   }
 }
 
-TEST(Index, SeveralTensorsBroadcastAndStandWhereNumpyPutsThem) {
+DEVICE_TEST(Index, SeveralTensorsBroadcastAndStandWhereNumpyPutsThem) {
   AnyTensor x = draw({4, 5, 6, 3}), i = ints({{0}, {3}}), j = ints({1, 4, 2});
   AnyTensor y = index(x, {{}, j, ints({{5}, {-6}})});  // neighbours: (4, [2, 3], 3)
   ASSERT_EQ(y.shape(), (Shape{4, 2, 3, 3}));
@@ -51,7 +51,7 @@ TEST(Index, SeveralTensorsBroadcastAndStandWhereNumpyPutsThem) {
       }
 }
 
-TEST(Index, MasksGiveTheirPlaces) {
+DEVICE_TEST(Index, MasksGiveTheirPlaces) {
   Tensor<float> x = {{1, 2, 3}, {4, 5, 6}};
   EXPECT_EQ(values(index(x, {x > 2})), (V{3, 4, 5, 6}));
   EXPECT_EQ(values(index(x, {Tensor<bool>{false, true}})), (V{4, 5, 6}));
@@ -60,7 +60,7 @@ TEST(Index, MasksGiveTheirPlaces) {
   EXPECT_EQ(index(x, {x > 100}).shape(), (Shape{0}));
 }
 
-TEST(Index, AnyStridesAndEmptyOnes) {
+DEVICE_TEST(Index, AnyStridesAndEmptyOnes) {
   AnyTensor x = draw({6, 5, 4}).permute({2, 0, 1}).slice(1, 1, 6, 2);  // (4, 3, 5)
   AnyTensor y = index(x, {{}, ints({2, 0})});
   EXPECT_EQ(distance(y.select(1, 1), x.select(1, 0)), 0);
@@ -72,7 +72,7 @@ TEST(Index, AnyStridesAndEmptyOnes) {
   EXPECT_EQ(scalar.item(), at(x, {1, 2, 3}));
 }
 
-TEST(Index, EveryDtypeMoves) {
+DEVICE_TEST(Index, EveryDtypeMoves) {
   for (int t = 0; t < kDTypes; ++t) {
     AnyTensor x = to(arange(6).reshape({3, 2}), DType(t)), i = ints({2, 2, 0});
     V all = values(x), expected = {all[4], all[5], all[4], all[5], all[0], all[1]};
@@ -81,7 +81,7 @@ TEST(Index, EveryDtypeMoves) {
   }
 }
 
-TEST(Index, Gradients) {
+DEVICE_TEST(Index, Gradients) {
   AnyTensor x = leaf({4, 3, 5}), i = ints({1, 3, 1}), j = ints({{0}, {2}});
   EXPECT_EQ(gradcheck([&](const auto& in) { return index(in[0], {i}); }, {x}), "");
   EXPECT_EQ(gradcheck([&](const auto& in) { return index(in[0] * in[0], {i, {}, j}); }, {x}), "");
@@ -90,7 +90,7 @@ TEST(Index, Gradients) {
   EXPECT_EQ(gradcheck([&](const auto& in) { return index(in[0], {mask}); }, {x}), "");
 }
 
-TEST(Index, LargeOnesAreTheSameInParts) {
+DEVICE_TEST(Index, LargeOnesAreTheSameInParts) {
   // Large enough to be shared among threads; the sums of a gradient come in the order of the indices.
   Generator chance(1);
   AnyTensor x = draw({1000, 64}), i = randint(0, 1000, {3000}, DType::int64, chance);
@@ -109,7 +109,7 @@ TEST(Index, LargeOnesAreTheSameInParts) {
   EXPECT_EQ(distance(last.select(0, rows[2999]), v.select(0, 2999)), 0);
 }
 
-TEST(Index, HalfTypesAddUpInFloat) {
+DEVICE_TEST(Index, HalfTypesAddUpInFloat) {
   // 4096 ones: in half, adding stops at 2048.
   AnyTensor i = zeros({4096}, DType::int64), v = ones({4096}, DType::float16);
   EXPECT_EQ(index_put(zeros({2}, DType::float16), {i}, v, true).select(0, 0).item(), 4096);
@@ -117,7 +117,7 @@ TEST(Index, HalfTypesAddUpInFloat) {
   EXPECT_EQ(values(grad({index(x, {i})}, {x}, {v})[0]), (V{4096, 0}));
 }
 
-TEST(IndexPut, ValuesBroadcastAndTheLastStays) {
+DEVICE_TEST(IndexPut, ValuesBroadcastAndTheLastStays) {
   AnyTensor x = zeros({3, 2}, DType::float64);
   EXPECT_EQ(values(index_put(x, {ints({2, 0})}, Tensor<double>{{1}, {2}})), (V{2, 2, 0, 0, 1, 1}));
   EXPECT_EQ(values(index_put(x, {ints({1, 1, 1})}, Tensor<double>{{1}, {2}, {3}})), (V{0, 0, 3, 3, 0, 0}));
@@ -125,7 +125,7 @@ TEST(IndexPut, ValuesBroadcastAndTheLastStays) {
   EXPECT_EQ(values(index_put(x, {ints({0}), ints({1})}, full({}, 5, DType::float64))), (V{0, 5, 0, 0, 0, 0}));
 }
 
-TEST(IndexPut, Gradients) {
+DEVICE_TEST(IndexPut, Gradients) {
   AnyTensor x = leaf({4, 3}), v = leaf({3, 3}, 8), i = ints({1, 3, 1});
   for (bool accumulate : {false, true}) {
     EXPECT_EQ(gradcheck([&](const auto& in) { return index_put(in[0] * in[0], {i}, in[1] * in[1], accumulate); }, {x, v}), "");
@@ -149,7 +149,7 @@ TEST(IndexPut, Gradients) {
   }
 }
 
-TEST(IndexPut, InPlace) {
+DEVICE_TEST(IndexPut, InPlace) {
   AnyTensor x = arange(6, DType::float32).reshape({3, 2}), column = x.select(1, 1);
   index_put_(column, {ints({0, 2})}, full({}, -1, DType::float32));
   EXPECT_EQ(values(x), (V{0, -1, 2, 3, 4, -1}));
@@ -161,7 +161,7 @@ TEST(IndexPut, InPlace) {
   EXPECT_TRUE(has(message_of<ValueError>([&] { index_put_(e, {ints({0})}, ones({2}, DType::float32)); }), "expanded"));
 }
 
-TEST(Slices, SelectAddCopyFill) {
+DEVICE_TEST(Slices, SelectAddCopyFill) {
   AnyTensor x = draw({3, 4}), i = ints({2, 0}), s = draw({3, 2}, -1, 1, 8);
   AnyTensor picked = index_select(x, 1, i);
   EXPECT_EQ(distance(picked.select(1, 0), x.select(1, 2)), 0);
@@ -175,7 +175,7 @@ TEST(Slices, SelectAddCopyFill) {
   EXPECT_EQ(index_select(full({}, 3, DType::float32), 0, ints({0})).shape(), Shape{});
 }
 
-TEST(Slices, Gradients) {
+DEVICE_TEST(Slices, Gradients) {
   AnyTensor x = leaf({3, 4}), s = leaf({3, 2}, 8), value = leaf({}, 9), i = ints({2, 2});
   EXPECT_EQ(gradcheck([&](const auto& in) { return index_select(in[0], 1, i); }, {x}), "");
   EXPECT_EQ(gradcheck([&](const auto& in) { return index_add(in[0], 1, i, in[1], 0.5); }, {x, s}), "");
@@ -183,7 +183,7 @@ TEST(Slices, Gradients) {
   EXPECT_EQ(gradcheck([&](const auto& in) { return index_fill(in[0], 1, i, in[1]); }, {x, value}), "");
 }
 
-TEST(Take, AndPut) {
+DEVICE_TEST(Take, AndPut) {
   AnyTensor x = arange(6, DType::float64).reshape({2, 3}), i = ints({{5, 0}, {-1, 2}});
   EXPECT_EQ(values(take(x.t(), i)), (V{5, 0, 5, 1}));
   EXPECT_EQ(values(put(x, ints({-1, 0}), Tensor<double>{9, 8})), (V{8, 1, 2, 3, 4, 9}));
@@ -193,7 +193,7 @@ TEST(Take, AndPut) {
     EXPECT_EQ(gradcheck([&](const auto& in) { return put(in[0], i, in[1], accumulate); }, {leaf_x, source}), "");
 }
 
-TEST(Masked, FillSelectScatter) {
+DEVICE_TEST(Masked, FillSelectScatter) {
   Tensor<double> x = {{1, 2}, {3, 4}};
   Tensor<bool> mask = {{true, false}, {false, true}}, row = {false, true};
   EXPECT_EQ(values(masked_fill(x, row, -1)), (V{1, -1, 3, -1}));
@@ -216,7 +216,7 @@ TEST(Masked, FillSelectScatter) {
             "");
 }
 
-TEST(Nonzero, PlacesInOrder) {
+DEVICE_TEST(Nonzero, PlacesInOrder) {
   Tensor<float> x = {{0, 2, -0.0f}, {NAN, 0, 5}};
   EXPECT_EQ(values(nonzero(x)), (V{0, 1, 1, 0, 1, 2}));
   EXPECT_EQ(values(nonzero(x.t())), (V{0, 1, 1, 0, 2, 1}));
@@ -233,7 +233,7 @@ TEST(Nonzero, PlacesInOrder) {
   EXPECT_EQ(distance(index_put(zeros_like(large), {all.select(1, 0)}, full({}, true, DType::boolean)), large), 0);
 }
 
-TEST(Counts, OneHotBincountHistc) {
+DEVICE_TEST(Counts, OneHotBincountHistc) {
   EXPECT_EQ(values(one_hot(ints({2, 0}))), (V{0, 0, 1, 1, 0, 0}));
   EXPECT_EQ(one_hot(ints({{2, 0}}), 4).shape(), (Shape{1, 2, 4}));
   EXPECT_EQ(values(bincount(ints({3, 1, 1}))), (V{0, 2, 0, 1}));
@@ -245,7 +245,7 @@ TEST(Counts, OneHotBincountHistc) {
   EXPECT_EQ(values(histc(Tensor<double>{1, 2, 4}, 3)), (V{1, 1, 1}));
 }
 
-TEST(Index, Errors) {
+DEVICE_TEST(Index, Errors) {
   AnyTensor x = zeros({3, 4}, DType::float32);
   EXPECT_TRUE(has(message_of<IndexError>([&] { index(x, {ints({0, 3})}); }), "index 3 at [1] is outside axis 0 of size 3"));
   EXPECT_TRUE(has(message_of<IndexError>([&] { index(x, {{}, ints({{0}, {-5}})}); }), "-5 at [1, 0]"));

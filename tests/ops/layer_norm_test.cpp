@@ -8,7 +8,7 @@ namespace {
 
 /// (x - mean) / sqrt(var + eps) * w + b over the last n elements; without center, the mean is not subtracted.
 AnyTensor reference(const AnyTensor& x, int64_t n, const AnyTensor& w, const AnyTensor& b, double eps, bool center) {
-  AnyTensor y = empty(x.shape(), DType::float64);
+  AnyTensor y = empty(x.shape(), DType::float64, kCPU);
   std::vector<double> v = values(x), scale, shift;
   if (w) scale = values(w);
   if (b) shift = values(b);
@@ -114,7 +114,7 @@ DEVICE_TEST(LayerNorm, ParametersOfHalfTypesMayBeFloat) {
   }
 }
 
-TEST(LayerNorm, SameBitsForAnyNumberOfThreads) {
+DEVICE_TEST(LayerNorm, SameBitsForAnyNumberOfThreads) {
   AnyTensor x = draw({3000, 65}, -1, 1, 3).to(DType::float32), g = draw({3000, 65}, -1, 1, 6).to(DType::float32);
   auto gradients = [&] {
     AnyTensor xs = x.detach().requires_grad_(), w = draw({65}, 0.5, 2, 4, DType::float32).requires_grad_();
@@ -128,7 +128,7 @@ TEST(LayerNorm, SameBitsForAnyNumberOfThreads) {
   for (int k = 0; k < 2; ++k) EXPECT_EQ(distance(before[k], after[k]), 0);
 }
 
-TEST(LayerNorm, ErrorsNameTheOp) {
+DEVICE_TEST(LayerNorm, ErrorsNameTheOp) {
   AnyTensor x = draw({2, 3, 4});
   EXPECT_EQ(message_of<ShapeError>([&] { layer_norm(x, {3}); }),
             "layer_norm: x has shape [2, 3, 4], which does not end in normalized_shape [3]");

@@ -198,7 +198,7 @@ DEVICE_TEST(Linalg, PseudoInverse) {
   EXPECT_LT(distance(p, la::pinv(low)), 1e-8);
 }
 
-TEST(Linalg, PowersAndTypes) {
+DEVICE_TEST(Linalg, PowersAndTypes) {
   Tensor<double> a = {{1, 1}, {0, 1}};
   EXPECT_EQ(la::matrix_power(a, 5).vector(), (std::vector<double>{1, 5, 0, 1}));
   EXPECT_EQ(la::matrix_power(a, 0).vector(), (std::vector<double>{1, 0, 0, 1}));
@@ -239,7 +239,7 @@ DEVICE_TEST(Linalg, MatrixExponential) {
   EXPECT_EQ(la::matrix_exp(draw({2, 0, 0})).shape(), Shape({2, 0, 0}));
 }
 
-TEST(Linalg, ProductsOfSeveral) {
+DEVICE_TEST(Linalg, ProductsOfSeveral) {
   AnyTensor a = draw({2, 9}), b = draw({9, 3}, -1, 1, 2), c = draw({3, 8}, -1, 1, 3), v = draw({8}, -1, 1, 4),
             u = draw({2}, -1, 1, 5);
   EXPECT_LT(distance(la::multi_dot({a, b, c}), matmul(matmul(a, b), c)), 1e-13);
@@ -399,7 +399,7 @@ DEVICE_TEST(LinalgGradients, Spectra) {
   EXPECT_EQ(gradcheck([](const auto& in) { return la::pinv(in[0], {}); }, {leaf({2, 4, 3})}, loose), "");
 }
 
-TEST(LinalgGradients, TheHarnessSeesHalfAGradient) {
+DEVICE_TEST(LinalgGradients, TheHarnessSeesHalfAGradient) {
   Function half = [](const auto& in) {
     AnyTensor l = la::cholesky(definite(in[0]));
     return l.detach() * 0.5 + l * 0.5;
@@ -430,7 +430,7 @@ DEVICE_TEST(LinalgErrors, NameTheMatrix) {
   EXPECT_THROW(la::svd(nan), ValueError);
 }
 
-TEST(LinalgErrors, NameTheShapes) {
+DEVICE_TEST(LinalgErrors, NameTheShapes) {
   AnyTensor a = draw({2, 3, 4}), square = draw({3, 3}), v = draw({3});
   EXPECT_NE(message_of<ShapeError>([&] { la::inv(a); }).find("inv: matrices of shape [2, 3, 4] are not square"), std::string::npos);
   EXPECT_THROW(la::det(v), ShapeError);

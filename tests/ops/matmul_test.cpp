@@ -21,7 +21,7 @@ AnyTensor naive(const AnyTensor& a, const AnyTensor& b) {
   wide_a[-1] = a.size(-1), wide_b[-2] = b.size(-2);
   std::vector<double> p = values(a.expand(wide_a)), q = values(b.expand(wide_b));
   int64_t m = shape[-2], n = shape[-1], k = a.size(-1), batch = shape.numel() / (m * n);
-  AnyTensor y = empty(shape, DType::float64);
+  AnyTensor y = empty(shape, DType::float64, kCPU);
   double* out = static_cast<double*>(y.raw_data());
   for (int64_t i = 0; i < batch; ++i)
     for (int64_t r = 0; r < m; ++r)
@@ -156,7 +156,7 @@ DEVICE_TEST(Matmul, AllRanks) {
             1e-14);
 }
 
-TEST(Matmul, Integers) {
+DEVICE_TEST(Matmul, Integers) {
   for (DType type : {DType::int8, DType::int16, DType::int32, DType::int64, DType::uint8}) {
     AnyTensor a = draw({3, 7, 5}, 0, 5, 1).to(type), b = draw({1, 5, 9}, 0, 5, 2).to(type);
     EXPECT_EQ(distance(matmul(a, b), naive(a.to(DType::float64), b.to(DType::float64))), 0) << name(type);
@@ -168,10 +168,10 @@ TEST(Matmul, Integers) {
   EXPECT_EQ(values(addmm(x, a, b, {.beta = 2, .alpha = -1})), std::vector<double>(6, -10));
 }
 
-TEST(Matmul, SpecialValuesPass) {
+DEVICE_TEST(Matmul, SpecialValuesPass) {
   AnyTensor a = draw({40, 40}, -1, 1, 1, DType::float32), b = draw({40, 40}, -1, 1, 2, DType::float32);
-  static_cast<float*>(a.raw_data())[3 * 40 + 5] = NAN;
-  static_cast<float*>(b.raw_data())[7 * 40 + 9] = INFINITY;
+  put(a, 3 * 40 + 5, NAN);
+  put(b, 7 * 40 + 9, INFINITY);
   std::vector<double> y = values(mm(a, b));
   for (int i = 0; i < 40; ++i)
     for (int j = 0; j < 40; ++j) EXPECT_EQ(std::isfinite(y[i * 40 + j]), i != 3 && j != 9) << i << " " << j;
@@ -240,7 +240,7 @@ DEVICE_TEST(Linear, Float32GradientsOfTheSizesThatLibrariesServe) {
   }
 }
 
-TEST(Matmul, TypesAndMessages) {
+DEVICE_TEST(Matmul, TypesAndMessages) {
   Tensor<float> a = ones<float>({32, 784}), w = ones<float>({128, 784});
   static_assert(std::is_same_v<decltype(matmul(a, w)), Tensor<float>>);
   EXPECT_EQ(message_of([&] { matmul(a, w); }),

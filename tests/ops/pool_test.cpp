@@ -19,9 +19,9 @@ AnyTensor as_channels_last(const AnyTensor& x) {
 }
 
 AnyTensor from(const std::vector<double>& v, const Shape& shape) {
-  AnyTensor x = empty(shape, DType::float64);
+  AnyTensor x = empty(shape, DType::float64, kCPU);
   std::memcpy(x.raw_data(), v.data(), v.size() * sizeof(double));
-  return x;
+  return placed(x);
 }
 
 struct Windows {
@@ -112,9 +112,9 @@ DEVICE_TEST(MaxPool2d, ValuesIndicesAndGradientsInEveryTypeAndLayout) {
         }
 }
 
-TEST(MaxPool2d, NanIsTheLargestAndMinusInfinityIsFound) {
+DEVICE_TEST(MaxPool2d, NanIsTheLargestAndMinusInfinityIsFound) {
   AnyTensor x = full({1, 20, 4, 4}, -INFINITY, DType::float32);
-  static_cast<float*>(x.raw_data())[5] = NAN;  // row 1, column 1 of the first plane
+  put(x, 5, NAN);  // row 1, column 1 of the first plane
   for (bool last : {false, true}) {
     auto [y, indices] = max_pool2d_with_indices(last ? as_channels_last(x) : x, {.kernel = 2});
     std::vector<double> v = values(y), at = values(indices);
@@ -194,7 +194,7 @@ DEVICE_TEST(Pool, GradientsOfBothOrders) {
   }
 }
 
-TEST(Pool, RowsAndLoneImages) {
+DEVICE_TEST(Pool, RowsAndLoneImages) {
   AnyTensor x = draw({2, 3, 9}, -1, 1, 1), image = x.unsqueeze(2);
   EXPECT_EQ(distance(max_pool1d(x, {.kernel = 3, .stride = 2, .padding = 1}),
                      max_pool2d(image, {.kernel = {1, 3}, .stride = {1, 2}, .padding = {0, 1}}).squeeze(2)),
@@ -215,7 +215,7 @@ TEST(Pool, RowsAndLoneImages) {
   EXPECT_EQ(distance(avg_pool2d(strided, {.kernel = 2}), avg_pool2d(strided.clone(), {.kernel = 2})), 0);
 }
 
-TEST(Interpolate, KnownValues) {
+DEVICE_TEST(Interpolate, KnownValues) {
   Tensor<double> row = {{{0, 1, 2, 3}}};
   auto resized = [&](InterpolateOptions o) { return values(interpolate(row, o)); };
   using V = std::vector<double>;
@@ -239,7 +239,7 @@ TEST(Interpolate, KnownValues) {
   }
 }
 
-TEST(Pool, Messages) {
+DEVICE_TEST(Pool, Messages) {
   AnyTensor x = draw({2, 3, 8, 8});
   auto says = [](auto&& f, const char* part) {
     std::string message = message_of(f);

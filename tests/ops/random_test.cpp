@@ -18,14 +18,14 @@ double variance_of(const AnyTensor& x) {
 }
 }  // namespace
 
-TEST(Philox, KnownAnswers) {
+DEVICE_TEST(Philox, KnownAnswers) {
   // From the reference implementation's kat_vectors, for the counters that a 64-bit position can have.
   Philox zero = Philox::at(0, 0);
   EXPECT_EQ(std::vector<uint32_t>(zero.word, zero.word + 4),
             (std::vector<uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
 }
 
-TEST(Random, ElementsTakeTheWordsThatAreTheirs) {
+DEVICE_TEST(Random, ElementsTakeTheWordsThatAreTheirs) {
   Generator g(42);
   g.set_state({42, 5});
   Tensor<float> x = rand({11}, g);
@@ -35,35 +35,41 @@ TEST(Random, ElementsTakeTheWordsThatAreTheirs) {
   Tensor<half> h = rand<half>({5}, g);
   Tensor<int64_t> k = randint(-3, 4, {7}, g);
   EXPECT_EQ(g.state().offset, 14u + 2 + 4);
+  const auto xs = x.vector();
+  const auto ys = y.vector();
+  const auto hs = h.vector();
+  const auto ks = k.vector();
   for (int i = 0; i < 11; ++i) {
-    EXPECT_EQ(x.data()[i], uniform_float(Philox::at(42, 5 + i / 4).word[i % 4]));
+    EXPECT_EQ(xs[i], uniform_float(Philox::at(42, 5 + i / 4).word[i % 4]));
     Philox block = Philox::at(42, 8 + i / 2);
-    EXPECT_EQ(y.data()[i], uniform_double(block.word[i % 2 * 2], block.word[i % 2 * 2 + 1]));
+    EXPECT_EQ(ys[i], uniform_double(block.word[i % 2 * 2], block.word[i % 2 * 2 + 1]));
   }
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(float(h.data()[i]), float(Philox::at(42, 14 + i / 4).word[i % 4] >> 21) / 2048);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(float(hs[i]), float(Philox::at(42, 14 + i / 4).word[i % 4] >> 21) / 2048);
   for (int i = 0; i < 7; ++i) {
     Philox block = Philox::at(42, 16 + i / 2);
     uint64_t word = uint64_t(block.word[i % 2 * 2]) << 32 | block.word[i % 2 * 2 + 1];
-    EXPECT_EQ(k.data()[i], -3 + int64_t((unsigned __int128)(word)*7 >> 64));
+    EXPECT_EQ(ks[i], -3 + int64_t((unsigned __int128)(word)*7 >> 64));
   }
 }
 
-TEST(Random, NormalIsBoxAndMullerOfTheSameWords) {
+DEVICE_TEST(Random, NormalIsBoxAndMullerOfTheSameWords) {
   Generator g(7);
   Tensor<float> x = randn({300}, g);
   Tensor<double> y = randn<double>({300}, g);
+  const std::vector<float> xs = x.vector();
+  const std::vector<double> ys = y.vector();
   for (int i = 0; i < 300; ++i) {
     Philox b = Philox::at(7, i / 4);
     int pair = i % 4 / 2 * 2;
     double r = std::sqrt(-2 * std::log(1 - double(uniform_float(b.word[pair])))), t = 2 * M_PI * uniform_float(b.word[pair + 1]);
-    EXPECT_NEAR(x.data()[i], r * (i % 2 ? std::sin(t) : std::cos(t)), 3e-6 * (1 + r));
+    EXPECT_NEAR(xs[i], r * (i % 2 ? std::sin(t) : std::cos(t)), 3e-6 * (1 + r));
     Philox d = Philox::at(7, 75 + i / 2);
     r = std::sqrt(-2 * std::log(1 - uniform_double(d.word[0], d.word[1]))), t = 2 * M_PI * uniform_double(d.word[2], d.word[3]);
-    EXPECT_NEAR(y.data()[i], r * (i % 2 ? std::sin(t) : std::cos(t)), 1e-14 * (1 + r));
+    EXPECT_NEAR(ys[i], r * (i % 2 ? std::sin(t) : std::cos(t)), 1e-14 * (1 + r));
   }
 }
 
-TEST(Random, MomentsAreThoseOfTheDistribution) {
+DEVICE_TEST(Random, MomentsAreThoseOfTheDistribution) {
   // 400,000 draws: a mean is off by more than 5 deviations / sqrt(n) once in two million runs, and these runs are always the same.
   Generator g(3);
   const Shape shape{400, 1000};
@@ -82,7 +88,7 @@ TEST(Random, MomentsAreThoseOfTheDistribution) {
   EXPECT_NEAR(variance_of(k), 99.0 / 12, 0.1);
 }
 
-TEST(Random, RangesHoldInEveryType) {
+DEVICE_TEST(Random, RangesHoldInEveryType) {
   Generator g(1);
   for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
     for (auto [low, high] : {std::pair{0.0, 1.0}, {-1.0, 0.0}, {5.0, 5.1}, {1000.0, 1001.0}}) {
@@ -104,7 +110,7 @@ TEST(Random, RangesHoldInEveryType) {
   EXPECT_GT(*std::max_element(v.begin(), v.end()), INT64_MAX / 2);
 }
 
-TEST(Random, APieceOfALargeDrawIsTheSameDrawnAlone) {
+DEVICE_TEST(Random, APieceOfALargeDrawIsTheSameDrawnAlone) {
   // The large draw is shared among threads and made in chunks; the piece, at a place that is no chunk's begin, is not.
   constexpr int64_t n = 301 * 503, at = 77 * 4, length = 40;
   auto check = [&](const char* what, uint64_t per_block, auto draw) {
@@ -124,7 +130,7 @@ TEST(Random, APieceOfALargeDrawIsTheSameDrawnAlone) {
   check("bernoulli", 4, [](const Shape& s, Generator& g) { return bernoulli(s, 0.4, DType::uint8, g); });
 }
 
-TEST(Random, LayoutDoesNotShowInTheNumbers) {
+DEVICE_TEST(Random, LayoutDoesNotShowInTheNumbers) {
   Generator a(9), b(9);
   AnyTensor last = empty_channels_last({2, 3, 4, 5}, DType::float32);
   uniform_(last, 0, 1, a);
@@ -134,7 +140,7 @@ TEST(Random, LayoutDoesNotShowInTheNumbers) {
   EXPECT_EQ(distance(like, randn({2, 3, 4, 5}, DType::float32, b)), 0);
 }
 
-TEST(Random, PermutationsArePermutationsAndAllOccur) {
+DEVICE_TEST(Random, PermutationsArePermutationsAndAllOccur) {
   Generator g(2);
   std::vector<int64_t> p = randperm(1000, g).vector(), sorted = p;
   std::sort(sorted.begin(), sorted.end());
@@ -146,7 +152,7 @@ TEST(Random, PermutationsArePermutationsAndAllOccur) {
   EXPECT_EQ(randperm(0, g).numel(), 0);
 }
 
-TEST(Random, BernoulliFollowsItsProbabilities) {
+DEVICE_TEST(Random, BernoulliFollowsItsProbabilities) {
   Generator g(4);
   Tensor<float> p = {0, 0.25, 1};
   AnyTensor x = bernoulli(AnyTensor(p).expand({100000, 3}), g);
@@ -159,7 +165,7 @@ TEST(Random, BernoulliFollowsItsProbabilities) {
   EXPECT_NEAR(mean_of(mask), 0.5, 0.08);
 }
 
-TEST(Random, MultinomialFollowsItsWeights) {
+DEVICE_TEST(Random, MultinomialFollowsItsWeights) {
   Generator g(6);
   Tensor<double> w = {{1, 0, 3}, {0, 5, 0}};
   AnyTensor drawn = multinomial(w, 40000, true, g);
@@ -177,7 +183,7 @@ TEST(Random, MultinomialFollowsItsWeights) {
   EXPECT_NEAR(first[0], 1000, 130);
 }
 
-TEST(Random, GeneratorsAreStreams) {
+DEVICE_TEST(Random, GeneratorsAreStreams) {
   manual_seed(11);
   AnyTensor a = rand({5}), b = rand({5});
   manual_seed(11);
@@ -191,7 +197,7 @@ TEST(Random, GeneratorsAreStreams) {
   EXPECT_NE(distance(x, rand({4}, two)), 0);
 }
 
-TEST(Random, ParametersAsTensorsHaveGradients) {
+DEVICE_TEST(Random, ParametersAsTensorsHaveGradients) {
   AnyTensor mean = draw({2, 3}).requires_grad_(), deviation = draw({3}, 0.5, 2, 8).requires_grad_();
   EXPECT_EQ(gradcheck(
                 [](const auto& in) {
@@ -202,7 +208,7 @@ TEST(Random, ParametersAsTensorsHaveGradients) {
             "");
 }
 
-TEST(Random, WritingInPlaceLeavesTheGraph) {
+DEVICE_TEST(Random, WritingInPlaceLeavesTheGraph) {
   AnyTensor x = draw({3}).requires_grad_(), y = x * 2;
   uniform_(y);
   EXPECT_FALSE(y.requires_grad());
@@ -213,7 +219,7 @@ TEST(Random, WritingInPlaceLeavesTheGraph) {
   EXPECT_TRUE(x.requires_grad());
 }
 
-TEST(Random, Errors) {
+DEVICE_TEST(Random, Errors) {
   auto has = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
   EXPECT_TRUE(has(message_of<ValueError>([] { randint(3, 3, {2}); }), "[3, 3)"));
   EXPECT_TRUE(has(message_of<ValueError>([] { randint<int8_t>(0, 1000, {2}); }), "int8"));

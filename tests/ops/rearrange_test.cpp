@@ -4,7 +4,7 @@
 using namespace gradus;
 using namespace gradus::testing;
 
-TEST(Rearrange, PixelsAndChannels) {
+DEVICE_TEST(Rearrange, PixelsAndChannels) {
   AnyTensor x = draw({2, 12, 3, 4}).requires_grad_(), y = pixel_shuffle(x, 2);
   ASSERT_EQ(to_string(y.shape()), "[2, 3, 6, 8]");
   std::vector<double> v = values(x), got = values(y);
@@ -28,7 +28,7 @@ TEST(Rearrange, PixelsAndChannels) {
   message_of<ValueError>([&] { pixel_shuffle(x, 0); });
 }
 
-TEST(Rearrange, WindowsAreColumns) {
+DEVICE_TEST(Rearrange, WindowsAreColumns) {
   AnyTensor x = draw({2, 3, 5, 6}).requires_grad_();
   for (const UnfoldOptions& o :
        {UnfoldOptions{.kernel = 2}, UnfoldOptions{.kernel = {2, 3}, .dilation = {1, 2}, .padding = {1, 0}, .stride = {2, 1}},
@@ -51,7 +51,7 @@ TEST(Rearrange, WindowsAreColumns) {
   message_of<ShapeError>([&] { fold(draw({2, 12, 19}), {5, 6}, {.kernel = 2}); });
 }
 
-TEST(Rearrange, MaximaGoBack) {
+DEVICE_TEST(Rearrange, MaximaGoBack) {
   AnyTensor x = draw({2, 3, 6, 4}).requires_grad_();
   auto [most, where_from] = max_pool2d_with_indices(x, {.kernel = 2});
   AnyTensor y = max_unpool2d(most, where_from, {6, 4});

@@ -36,9 +36,9 @@ AnyTensor expected(const AnyTensor& x, const std::vector<int64_t>& over, bool ke
     }
     groups[size_t(at)].push_back(v[i]);
   }
-  AnyTensor y = empty(shape, DType::float64);
+  AnyTensor y = empty(shape, DType::float64, kCPU);
   for (int64_t i = 0; i < results; ++i) static_cast<double*>(y.raw_data())[i] = f(groups[size_t(i)]);
-  return y;
+  return placed(y);
 }
 
 double sum_of(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
@@ -133,14 +133,16 @@ void check_layouts(const char* what, const Reducer& op, const Fold& f, double lo
 
 #define OP(name) [](const AnyTensor& x, const Axes& axes, bool keepdim) { return name(x, axes, keepdim); }
 
-TEST(Reduce, Sum) { check_layouts("sum", OP(sum), sum_of, 0, 0.4); }
-TEST(Reduce, Mean) { check_layouts("mean", OP(mean), mean_of); }
-TEST(Reduce, Nansum) { check_layouts("nansum", OP(nansum), sum_of, 0, 1, {DType::float64, DType::float32, DType::bfloat16}); }
-TEST(Reduce, Nanmean) { check_layouts("nanmean", OP(nanmean), mean_of, -1, 1, {DType::float64, DType::float32}); }
-TEST(Reduce, Amax) { check_layouts("amax", OP(amax), max_of); }
-TEST(Reduce, Amin) { check_layouts("amin", OP(amin), min_of); }
-TEST(Reduce, Logsumexp) { check_layouts("logsumexp", OP(logsumexp), logsumexp_of, -5, 5); }
-TEST(Reduce, Prod) {
+DEVICE_TEST(Reduce, Sum) { check_layouts("sum", OP(sum), sum_of, 0, 0.4); }
+DEVICE_TEST(Reduce, Mean) { check_layouts("mean", OP(mean), mean_of); }
+DEVICE_TEST(Reduce, Nansum) {
+  check_layouts("nansum", OP(nansum), sum_of, 0, 1, {DType::float64, DType::float32, DType::bfloat16});
+}
+DEVICE_TEST(Reduce, Nanmean) { check_layouts("nanmean", OP(nanmean), mean_of, -1, 1, {DType::float64, DType::float32}); }
+DEVICE_TEST(Reduce, Amax) { check_layouts("amax", OP(amax), max_of); }
+DEVICE_TEST(Reduce, Amin) { check_layouts("amin", OP(amin), min_of); }
+DEVICE_TEST(Reduce, Logsumexp) { check_layouts("logsumexp", OP(logsumexp), logsumexp_of, -5, 5); }
+DEVICE_TEST(Reduce, Prod) {
   // Factors near 1: the product of a hundred thousand is still a number. Each multiplication may be off by half a unit.
   for (DType type : {DType::float64, DType::float32}) {
     const double unit = type == DType::float64 ? 0x1p-53 : 0x1p-24;
@@ -152,7 +154,7 @@ TEST(Reduce, Prod) {
     }
   }
 }
-TEST(Reduce, VarAndStd) {
+DEVICE_TEST(Reduce, VarAndStd) {
   auto biased = [](const AnyTensor& x, const Axes& axes, bool keepdim) { return var(x, axes, keepdim, 0); };
   auto root = [](const AnyTensor& x, const Axes& axes, bool keepdim) { return gradus::std(x, axes, keepdim, 0.5); };
   check_layouts("var", biased, [](auto& v) { return var_of(v, 0); });
@@ -166,7 +168,7 @@ TEST(Reduce, VarAndStd) {
   EXPECT_TRUE(std::isnan(var(draw({1})).item()));
   EXPECT_EQ(var(draw({1}), {}, false, 0).item(), 0);
 }
-TEST(Reduce, Norm) {
+DEVICE_TEST(Reduce, Norm) {
   for (double p : {2.0, 1.0, 3.0, 0.5, -1.5, 0.0, kInf, -kInf}) {
     bool wide = p == 2 || p == 1 || p == kInf;
     std::vector<DType> types = {DType::float64};
@@ -177,7 +179,7 @@ TEST(Reduce, Norm) {
   }
   EXPECT_NEAR(norm(draw({40})).item(), norm_of(values(draw({40})), 2), 1e-14);
 }
-TEST(Reduce, CountAllAny) {
+DEVICE_TEST(Reduce, CountAllAny) {
   std::vector<DType> types = {DType::float32, DType::bfloat16, DType::int16, DType::int64, DType::boolean};
   auto count = [](auto& v) { return double(std::count_if(v.begin(), v.end(), [](double x) { return x != 0; })); };
   check_layouts("count_nonzero", OP(count_nonzero), count, 0, 3, types);
@@ -189,7 +191,7 @@ TEST(Reduce, CountAllAny) {
   EXPECT_EQ(count_nonzero(draw({3})).dtype(), DType::int64);
   EXPECT_EQ(any(full({2}, kNaN, DType::float32)).item(), 1) << "NaN is other than zero";
 }
-TEST(Reduce, Integers) {
+DEVICE_TEST(Reduce, Integers) {
   std::vector<DType> types = {DType::int8, DType::int16, DType::int32, DType::int64, DType::uint8, DType::boolean};
   check_layouts("sum", OP(sum), sum_of, 0, 100, types);
   check_layouts("amax", OP(amax), max_of, 0, 100, types);
@@ -205,7 +207,7 @@ TEST(Reduce, Integers) {
   EXPECT_EQ(max(large).item(), int64_t(1) << 60);
 }
 
-TEST(Reduce, TypedResults) {
+DEVICE_TEST(Reduce, TypedResults) {
   Tensor<float> x = {{1, 2}, {3, 4}};
   static_assert(std::is_same_v<decltype(sum(Tensor<bool>())), Tensor<int64_t>>);
   static_assert(std::is_same_v<decltype(argmax(x, 1)), Tensor<int64_t>>);
@@ -222,7 +224,7 @@ TEST(Reduce, TypedResults) {
 }
 
 // ------------------------------------------------------------------ where the extremes are
-TEST(Extreme, ValuesAndIndicesOfEveryLayoutAndType) {
+DEVICE_TEST(Extreme, ValuesAndIndicesOfEveryLayoutAndType) {
   for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16, DType::int32, DType::int8, DType::int64}) {
     for (Case& c : layouts(type, is_float(type) ? -1 : -100, is_float(type) ? 1 : 100)) {
       for (int64_t axis = 0; axis < c.x.dim(); ++axis) {
@@ -244,22 +246,22 @@ TEST(Extreme, ValuesAndIndicesOfEveryLayoutAndType) {
     }
   }
 }
-TEST(Extreme, FirstAtTiesAndNaNBeyondAll) {
+DEVICE_TEST(Extreme, FirstAtTiesAndNaNBeyondAll) {
   Tensor<float> x = {3, 5, 5, 1, 1};
   EXPECT_EQ(argmax(x).item(), 1);
   EXPECT_EQ(argmin(x).item(), 3);
   for (int64_t n : {5, 40, 3000, 100000}) {  // one packet, a short run, blocks, parts
     for (bool greatest : {true, false}) {
       AnyTensor v = zeros({n}, DType::float32);
-      static_cast<float*>(v.raw_data())[n - 2] = greatest ? 1 : -1;
-      static_cast<float*>(v.raw_data())[n - 1] = greatest ? 1 : -1;
+      put(v, n - 2, greatest ? 1 : -1);
+      put(v, n - 1, greatest ? 1 : -1);
       auto arg = [&](const AnyTensor& t) { return (greatest ? argmax(t) : argmin(t)).item(); };
       EXPECT_EQ(arg(v), double(n - 2));
       EXPECT_EQ(arg(v.reshape({n, 1}).expand({n, 20}).contiguous().select(1, 7)), double(n - 2)) << "gathered";
       AnyTensor columns = v.reshape({n, 1}).expand({n, 20}).contiguous();
       EXPECT_EQ(values(greatest ? argmax(columns, 0) : argmin(columns, 0)), std::vector<double>(20, double(n - 2)));
-      static_cast<float*>(v.raw_data())[n / 2] = float(kNaN);
-      static_cast<float*>(v.raw_data())[n / 2 + 1] = float(kNaN);
+      put(v, n / 2, kNaN);
+      put(v, n / 2 + 1, kNaN);
       EXPECT_EQ(arg(v), double(n / 2));
       EXPECT_TRUE(std::isnan((greatest ? amax(v) : amin(v)).item()));
       columns = v.reshape({n, 1}).expand({n, 20}).contiguous();
@@ -275,7 +277,7 @@ TEST(Extreme, FirstAtTiesAndNaNBeyondAll) {
 }
 
 // ------------------------------------------------------------------ special values
-TEST(Reduce, OfNothing) {
+DEVICE_TEST(Reduce, OfNothing) {
   AnyTensor x = draw({0, 3});
   EXPECT_EQ(distance(sum(x, 0), zeros({3}, DType::float64)), 0);
   EXPECT_EQ(to_string(sum(x, 1).shape()), "[0]");
@@ -296,7 +298,7 @@ TEST(Reduce, OfNothing) {
   message_of<ValueError>([&] { min(x, 0); });
   message_of<ValueError>([&] { norm(x, -kInf, 0); });
 }
-TEST(Reduce, SpecialValues) {
+DEVICE_TEST(Reduce, SpecialValues) {
   Tensor<float> x = {1, float(kNaN), 3};
   EXPECT_TRUE(std::isnan(sum(x).item()) && std::isnan(mean(x).item()) && std::isnan(norm(x).item()) && std::isnan(amax(x).item()));
   EXPECT_EQ(nansum(x).item(), 4);
@@ -313,7 +315,7 @@ TEST(Reduce, SpecialValues) {
 }
 
 /// Pairs of blocks, not one long chain: the error of a sum of n random numbers stays near that of a few dozen additions.
-TEST(Reduce, LongSumsAreAccurate) {
+DEVICE_TEST(Reduce, LongSumsAreAccurate) {
   AnyTensor x = draw({1 << 22}, 0, 1, 5, DType::float32);
   double exact = sum_of(values(x));
   EXPECT_LT(std::abs(sum(x).item() - exact) / exact, 4e-7);
@@ -323,7 +325,7 @@ TEST(Reduce, LongSumsAreAccurate) {
             2e-7);
 }
 
-TEST(Reduce, WidthsAndDepthsAroundTheBlocks) {
+DEVICE_TEST(Reduce, WidthsAndDepthsAroundTheBlocks) {
   // Small integers: every order of adding gives the same sum. Nothing may be counted twice or read from beyond the last element.
   for (int64_t n : {1, 2, 3, 15, 16, 17, 31, 32, 33, 34, 63, 64, 65, 2047, 2048, 2049, 4097}) {
     for (DType type : {DType::float32, DType::float64, DType::int64}) {
@@ -344,7 +346,7 @@ TEST(Reduce, WidthsAndDepthsAroundTheBlocks) {
     }
   }
 }
-TEST(Reduce, SameBitsForAnyNumberOfThreads) {
+DEVICE_TEST(Reduce, SameBitsForAnyNumberOfThreads) {
   AnyTensor x = draw({1 << 21}, -1, 1, 9, DType::float32);
   std::vector<AnyTensor> views = {x,
                                   x.reshape({1 << 11, 1 << 10}),
@@ -371,7 +373,7 @@ TEST(Reduce, SameBitsForAnyNumberOfThreads) {
 }
 
 // ------------------------------------------------------------------ gradients
-TEST(ReduceGradient, OfEveryReduction) {
+DEVICE_TEST(ReduceGradient, OfEveryReduction) {
   AnyTensor x = draw({3, 4, 5}, 0.3, 2).requires_grad_();
   std::vector<std::pair<const char*, std::function<AnyTensor(const AnyTensor&, const Axes&)>>> ops = {
       {"sum", [](auto& x, auto& axes) { return sum(x, axes); }},
@@ -415,7 +417,7 @@ TEST(ReduceGradient, OfEveryReduction) {
       EXPECT_EQ(gradcheck([&, &op = op](auto& in) { return op(in[0], {}); }, {scalar}), "") << what << " of a scalar";
     }
 }
-TEST(ReduceGradient, OfMaxAndMinAlongAnAxis) {
+DEVICE_TEST(ReduceGradient, OfMaxAndMinAlongAnAxis) {
   AnyTensor x = draw({3, 4, 5}).requires_grad_();
   for (int64_t axis : {0, 1, -1}) {
     EXPECT_EQ(gradcheck([&](auto& in) { return square(max(in[0], axis).values); }, {x}), "");
@@ -431,14 +433,14 @@ TEST(ReduceGradient, OfMaxAndMinAlongAnAxis) {
   EXPECT_EQ(values(grad({max(ties)}, {ties})[0]), (std::vector<double>{0, 0.5, 0.5, 0, 0, 0}));
   EXPECT_EQ(values(grad({norm(ties, kInf)}, {ties})[0]), (std::vector<double>{0, 0.5, 0.5, 0, 0, 0}));
 }
-TEST(ReduceGradient, OfProductsWithZeros) {
+DEVICE_TEST(ReduceGradient, OfProductsWithZeros) {
   for (std::vector<double> v : {std::vector<double>{2, 0, 3, 4, 5, 6}, {2, 0, 3, 0, 5, 6}, {0, 0, 0, 4, 5, 6}}) {
     AnyTensor x = AnyTensor(Tensor<double>(std::span<const double>(v), {2, 3})).requires_grad_();
     for (const Axes& axes : {Axes(), Axes(0), Axes(1)}) EXPECT_EQ(gradcheck([&](auto& in) { return prod(in[0], axes); }, {x}), "");
     EXPECT_EQ(gradcheck([&](auto& in) { return prod(in[0].t(), {0, 1}, true); }, {x}), "");
   }
 }
-TEST(ReduceGradient, AtTheKinks) {
+DEVICE_TEST(ReduceGradient, AtTheKinks) {
   AnyTensor x = zeros({3}, DType::float64).requires_grad_();
   for (double p : {2.0, 1.0, 1.5, 3.0}) EXPECT_EQ(values(grad({norm(x, p)}, {x})[0]), (std::vector<double>{0, 0, 0})) << p;
   AnyTensor some = AnyTensor(Tensor<double>{0, 3, 4}).requires_grad_();
@@ -450,7 +452,7 @@ TEST(ReduceGradient, AtTheKinks) {
   AnyTensor holes = AnyTensor(Tensor<double>{1, kNaN, 3}).requires_grad_();
   EXPECT_EQ(values(grad({nanmean(holes)}, {holes})[0]), (std::vector<double>{0.5, 0, 0.5}));
 }
-TEST(ReduceGradient, InNarrowTypes) {
+DEVICE_TEST(ReduceGradient, InNarrowTypes) {
   for (DType type : {DType::float32, DType::float16, DType::bfloat16}) {
     AnyTensor wide = draw({6, 50}, 0.5, 1.5, 4).to(type).to(DType::float64).requires_grad_();
     AnyTensor x = wide.detach().to(type).requires_grad_(), v = draw({6}, -1, 1, 5).to(type);
@@ -462,7 +464,7 @@ TEST(ReduceGradient, InNarrowTypes) {
   }
 }
 
-TEST(Reduce, Messages) {
+DEVICE_TEST(Reduce, Messages) {
   AnyTensor x = draw({2, 3}), n = full({2, 3}, 1, DType::int32);
   EXPECT_EQ(message_of<ShapeError>([&] { sum(x, 2); }), "sum: axis 2 is out of range for 2 dimensions; valid are -2 to 1");
   EXPECT_EQ(message_of<ShapeError>([&] { amax(x, {0, -2}); }), "amax: axis -2 is named twice in [0, -2]");
@@ -475,7 +477,7 @@ TEST(Reduce, Messages) {
   EXPECT_EQ(message_of<ValueError>([&] { norm(x, kNaN); }), "norm: p is NaN; use a number or an infinity");
 }
 
-TEST(ReduceHarness, CatchesAWrongGradient) {
+DEVICE_TEST(ReduceHarness, CatchesAWrongGradient) {
   AnyTensor x = draw({2, 5}).requires_grad_();
   // The gradient of max given to the least element instead.
   auto wrong_max = custom_function(
@@ -491,7 +493,7 @@ TEST(ReduceHarness, CatchesAWrongGradient) {
   EXPECT_NE(gradcheck([&](auto& in) { return wrong_max(in)[0]; }, {x}), "");
 }
 
-TEST(Reduce, OfNothingOverSeveralAxes) {
+DEVICE_TEST(Reduce, OfNothingOverSeveralAxes) {
   EXPECT_EQ(values(sum(draw({0, 3, 4}), {0, 2})), std::vector<double>(3, 0));
   EXPECT_EQ(values(sum(draw({4, 0, 3}).transpose(0, 2), {0, 1})), std::vector<double>(4, 0));
   EXPECT_EQ(sum_to(draw({3, 2, 0}).permute({2, 0, 1}), {}).item(), 0);

@@ -20,7 +20,7 @@ template <class Row> void check_row(const RowFunction& f, double lo, double hi, 
   // float the few ulp that the packet polynomials promise.
   const double tolerance[] = {2e-6, 1e-14, 2e-3, 1.6e-2};
   for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16}) {
-    AnyTensor x = a.to(type), z = b.to(type), expected = empty({n}, DType::float64);
+    AnyTensor x = a.to(type), z = b.to(type), expected = empty({n}, DType::float64, kCPU);
     std::vector<double> xs = values(x), zs = values(z);
     for (int i = 0; i < n; ++i) {
       Values<Double> v;
@@ -69,7 +69,7 @@ template <class Row> void check_row(const RowFunction& f, double lo, double hi, 
   }
 #include "gradus/ops/ops.def"
 
-TEST(RowHarness, CatchesAWrongGradient) {
+DEVICE_TEST(RowHarness, CatchesAWrongGradient) {
   AnyTensor x = draw({8}).requires_grad_();
   auto wrong_tanh = custom_function(
       "wrong_tanh",
@@ -82,7 +82,7 @@ TEST(RowHarness, CatchesAWrongGradient) {
   EXPECT_NE(gradcheck([&](const auto& in) { return wrong_tanh(in)[0]; }, {x}), "");
 }
 
-TEST(RowHarness, TheCompilerFindsWhatMustBeSaved) {
+DEVICE_TEST(RowHarness, TheCompilerFindsWhatMustBeSaved) {
   EXPECT_EQ(Gradients<mul_row>::kSeen, kUsesA | kUsesB);
   EXPECT_EQ(Gradients<tanh_row>::kSeen, kUsesY);
   EXPECT_EQ(Gradients<add_row>::kSeen, 0u);

@@ -16,7 +16,7 @@ AnyTensor expected(const AnyTensor& x, int axis, double start, const Step& step)
   std::vector<double> v = values(x);
   int64_t inner = 1, n = x.dim() ? x.shape()[axis] : 1;
   for (int d = axis + 1; d < x.dim(); ++d) inner *= x.shape()[d];
-  AnyTensor y = empty(x.shape(), DType::float64);
+  AnyTensor y = empty(x.shape(), DType::float64, kCPU);
   double* to = static_cast<double*>(y.raw_data());
   for (size_t i = 0; i < v.size(); ++i) {
     bool first = int64_t(i) / inner % n == 0;
@@ -66,7 +66,7 @@ DEVICE_TEST(Scan, EveryLayoutAndType) {
   AnyTensor x = draw({3, 4});
   EXPECT_EQ(distance(cumsum(x, -1), cumsum(x, 1)), 0);
 }
-TEST(Scan, Integers) {
+DEVICE_TEST(Scan, Integers) {
   for (DType type : {DType::int8, DType::int16, DType::int32, DType::int64, DType::uint8, DType::boolean}) {
     AnyTensor x = draw({4, 9}, 0, 4, 6, type);
     EXPECT_EQ(cumsum(x, 1).dtype(), DType::int64);
@@ -75,7 +75,7 @@ TEST(Scan, Integers) {
   }
   static_assert(std::is_same_v<decltype(cumsum(Tensor<bool>(), 0)), Tensor<int64_t>>);
 }
-TEST(Scan, Extremes) {
+DEVICE_TEST(Scan, Extremes) {
   for (DType type : {DType::float64, DType::float16, DType::int32}) {
     for (const AnyTensor& x : layouts(type, -50, 50)) {
       for (int axis = 0; axis < std::max(1, x.dim()); ++axis) {
@@ -96,7 +96,7 @@ TEST(Scan, Extremes) {
   EXPECT_EQ(at.vector(), (std::vector<int64_t>{0, 1, 2, 2}));
   EXPECT_TRUE(std::isnan(high.vector()[3]));
 }
-TEST(Scan, SpecialValues) {
+DEVICE_TEST(Scan, SpecialValues) {
   AnyTensor x = Tensor<float>{float(-kInf), 1, float(kInf), 2};
   EXPECT_EQ(values(logcumsumexp(x, 0)), (std::vector<double>{-kInf, 1, kInf, kInf}));
   EXPECT_NEAR(values(logcumsumexp(Tensor<float>{1000, 1000}, 0))[1], 1000 + std::log(2.0), 1e-4);
@@ -120,14 +120,14 @@ DEVICE_TEST(ScanGradient, OfEveryScan) {
   EXPECT_EQ(gradcheck([&](auto& in) { return cumprod(in[0], -1); }, {scalar}), "");
   EXPECT_EQ(gradcheck([&](auto& in) { return cumprod(in[0], 0); }, {draw({4, 3}).t().requires_grad_()}), "");
 }
-TEST(ScanGradient, OfProductsWithZeros) {
+DEVICE_TEST(ScanGradient, OfProductsWithZeros) {
   for (std::vector<double> v : {std::vector<double>{2, 0, 3, 4}, {0, 2, 3, 4}, {2, 3, 4, 0}, {0, 0, 3, 4}, {0, 0, 0, 0}}) {
     AnyTensor x = AnyTensor(Tensor<double>(v)).requires_grad_();
     EXPECT_EQ(gradcheck([&](auto& in) { return cumprod(in[0], 0); }, {x}), "");
   }
 }
 
-TEST(Areas, DifferencesAndTrapezoids) {
+DEVICE_TEST(Areas, DifferencesAndTrapezoids) {
   Tensor<double> x = {1, 4, 9, 16};
   EXPECT_EQ(diff(x).vector(), (std::vector<double>{3, 5, 7}));
   EXPECT_EQ(diff(x, 2).vector(), (std::vector<double>{2, 2}));
@@ -146,7 +146,7 @@ TEST(Areas, DifferencesAndTrapezoids) {
   EXPECT_EQ(gradcheck([&](auto& in) { return cumulative_trapezoid(in[0], in[1], 0); }, {y, line}), "");
 }
 
-TEST(Scan, Messages) {
+DEVICE_TEST(Scan, Messages) {
   AnyTensor x = draw({2, 3});
   EXPECT_EQ(message_of<ShapeError>([&] { cumsum(x, 2); }), "cumsum: axis 2 is out of range for 2 dimensions; valid are -2 to 1");
   EXPECT_EQ(message_of<DTypeError>([&] { logcumsumexp(full({2}, 1, DType::int32), 0); }),

@@ -17,15 +17,16 @@ AnyTensor ints(const Tensor<int64_t>& x) { return x; }
 
 /// A tensor whose element at each place is f(place).
 template <class F> AnyTensor made(const Shape& shape, F f) {
-  AnyTensor y = empty(shape, DType::float64);
+  AnyTensor y = empty(shape, DType::float64, kCPU);
   for (int64_t flat = 0; flat < y.numel(); ++flat) {
     int64_t place[Shape::kMaxRank], rest = flat;
     for (int d = shape.rank - 1; d >= 0; --d) place[d] = rest % shape[d], rest /= shape[d];
     static_cast<double*>(y.raw_data())[flat] = f(place);
   }
-  return y;
+  return placed(y);
 }
-double at(const AnyTensor& x, std::initializer_list<int64_t> place) {
+double at(const AnyTensor& there, std::initializer_list<int64_t> place) {
+  const AnyTensor x = there.detach().to(kCPU);
   int64_t offset = 0;
   int d = 0;
   for (int64_t i : place) offset += i * x.stride()[d++];
@@ -46,7 +47,7 @@ void expect_gradients(const Function& f, const Shape& shape) {
 
 }  // namespace
 
-TEST(Join, Cat) {
+DEVICE_TEST(Join, Cat) {
   AnyTensor a = count({2, 3}), b = count({2, 2}) + 100, c = count({2, 0});
   AnyTensor y = cat({a, b, c}, 1);
   EXPECT_EQ(values(y), (V{0, 1, 2, 100, 101, 3, 4, 5, 102, 103}));
@@ -61,7 +62,7 @@ TEST(Join, Cat) {
     EXPECT_EQ(values(cat({to(ints({1, 0}), DType(t)), to(ints({1}), DType(t))})), (V{1, 0, 1})) << name(DType(t));
 }
 
-TEST(Join, ChannelsLastStaysSo) {
+DEVICE_TEST(Join, ChannelsLastStaysSo) {
   AnyTensor a = empty_channels_last({2, 3, 4, 5}, DType::float64), b = empty_channels_last({2, 2, 4, 5}, DType::float64);
   a.copy_(draw({2, 3, 4, 5})), b.copy_(draw({2, 2, 4, 5}, -1, 1, 8));
   for (auto [x, z] : {std::pair{a, b}, {a.contiguous(), b}}) {
@@ -75,7 +76,7 @@ TEST(Join, ChannelsLastStaysSo) {
   EXPECT_EQ(distance(padded, pad(a.contiguous(), {1, 1, 2, 0})), 0);
 }
 
-TEST(Join, StackAndItsKin) {
+DEVICE_TEST(Join, StackAndItsKin) {
   AnyTensor a = count({2}), b = count({2}) + 10, m = count({2, 2});
   EXPECT_EQ(values(stack({a, b}, 1)), (V{0, 10, 1, 11}));
   EXPECT_EQ(stack({m, m, m}, -1).shape(), (Shape{2, 2, 3}));
@@ -94,7 +95,7 @@ TEST(Join, StackAndItsKin) {
   EXPECT_EQ(typed.shape(), (Shape{2, 1}));
 }
 
-TEST(Join, Grids) {
+DEVICE_TEST(Join, Grids) {
   std::vector<AnyTensor> g = meshgrid({count({2}), count({3})});
   EXPECT_EQ(values(g[0]), (V{0, 0, 0, 1, 1, 1}));
   EXPECT_EQ(values(g[1]), (V{0, 1, 2, 0, 1, 2}));
@@ -106,7 +107,7 @@ TEST(Join, Grids) {
   EXPECT_EQ(b[1].shape(), (Shape{2, 3}));
 }
 
-TEST(Join, Gradients) {
+DEVICE_TEST(Join, Gradients) {
   AnyTensor a = leaf({2, 3}), b = leaf({2, 2}, 8), u = leaf({3}, 9), v = leaf({3}, 10);
   EXPECT_EQ(gradcheck([](const auto& in) { return cat({in[0] * in[0], in[1], in[0]}, 1); }, {a, b}), "");
   EXPECT_EQ(gradcheck([](const auto& in) { return cat({in[0].t(), in[1].t() * in[1].t()}); }, {a, b}), "");
@@ -129,7 +130,7 @@ TEST(Join, Gradients) {
             "");
 }
 
-TEST(Split, SizesAndViews) {
+DEVICE_TEST(Split, SizesAndViews) {
   AnyTensor x = count({5, 2});
   auto sizes = [](const std::vector<AnyTensor>& parts, int d = 0) {
     V all;
@@ -156,7 +157,7 @@ TEST(Split, SizesAndViews) {
   EXPECT_EQ(p + q, 3);
 }
 
-TEST(Split, Gradients) {
+DEVICE_TEST(Split, Gradients) {
   expect_gradients([](const auto& in) { return split(in[0], 2)[0] * split(in[0], 2)[1]; }, {4, 3});
   expect_gradients(
       [](const auto& in) {
@@ -174,7 +175,7 @@ TEST(Split, Gradients) {
       {2, 6});
 }
 
-TEST(Repeat, AnyRank) {
+DEVICE_TEST(Repeat, AnyRank) {
   AnyTensor x = draw({2, 3});
   EXPECT_EQ(distance(repeat(x, {2, 1, 3}), made({2, 2, 9}, [&](auto* i) { return at(x, {i[1], i[2] % 3}); })), 0);
   EXPECT_EQ(distance(repeat(x, {3, 2}), made({6, 6}, [&](auto* i) { return at(x, {i[0] % 2, i[1] % 3}); })), 0);
@@ -190,7 +191,7 @@ TEST(Repeat, AnyRank) {
   EXPECT_EQ(values(repeat(full({}, 3, DType::int32), {2})), (V{3, 3}));
 }
 
-TEST(Repeat, Interleave) {
+DEVICE_TEST(Repeat, Interleave) {
   AnyTensor x = count({2, 2});
   EXPECT_EQ(values(repeat_interleave(x, 2, 1)), (V{0, 0, 1, 1, 2, 2, 3, 3}));
   EXPECT_EQ(values(repeat_interleave(x, 2, 0)), (V{0, 1, 0, 1, 2, 3, 2, 3}));
@@ -199,14 +200,14 @@ TEST(Repeat, Interleave) {
   EXPECT_EQ(repeat_interleave(x, 0, 1).shape(), (Shape{2, 0}));
 }
 
-TEST(Repeat, Gradients) {
+DEVICE_TEST(Repeat, Gradients) {
   expect_gradients([](const auto& in) { return repeat(in[0], {2, 1, 3}); }, {2, 3});
   expect_gradients([](const auto& in) { return tile(in[0], {2}); }, {2, 3});
   expect_gradients([](const auto& in) { return repeat_interleave(in[0], 3, 0); }, {2, 2});
   expect_gradients([](const auto& in) { return repeat_interleave(in[0], ints({2, 0, 1}), 1); }, {2, 3});
 }
 
-TEST(Reorder, FlipRollTurn) {
+DEVICE_TEST(Reorder, FlipRollTurn) {
   AnyTensor x = draw({3, 4, 2}), t = x.permute({2, 0, 1});
   EXPECT_EQ(distance(flip(x, {0, 2}), made(x.shape(), [&](auto* i) { return at(x, {2 - i[0], i[1], 1 - i[2]}); })), 0);
   EXPECT_EQ(distance(flip(x, 1), made(x.shape(), [&](auto* i) { return at(x, {i[0], 3 - i[1], i[2]}); })), 0);
@@ -231,7 +232,7 @@ TEST(Reorder, FlipRollTurn) {
   for (int t8 = 0; t8 < kDTypes; ++t8) EXPECT_EQ(values(flip(to(ints({1, 0, 0}), DType(t8)), 0)), (V{0, 0, 1})) << name(DType(t8));
 }
 
-TEST(Reorder, AxesMove) {
+DEVICE_TEST(Reorder, AxesMove) {
   AnyTensor x = zeros({2, 3, 4, 5});
   EXPECT_EQ(movedim(x, 1, -1).shape(), (Shape{2, 4, 5, 3}));
   EXPECT_EQ(movedim(x, {0, 1}, {3, 0}).shape(), (Shape{3, 4, 5, 2}));
@@ -242,7 +243,7 @@ TEST(Reorder, AxesMove) {
   EXPECT_EQ(atleast_3d(zeros({3, 2})).shape(), (Shape{3, 2, 1}));
 }
 
-TEST(Reorder, Windows) {
+DEVICE_TEST(Reorder, Windows) {
   AnyTensor x = count({7}), w = unfold(x, 0, 3, 2);
   EXPECT_EQ(values(w), (V{0, 1, 2, 2, 3, 4, 4, 5, 6}));
   EXPECT_EQ(w.raw_data(), x.raw_data());
@@ -252,7 +253,7 @@ TEST(Reorder, Windows) {
   expect_gradients([](const auto& in) { return unfold(in[0], 0, 2, 2); }, {5, 2});
 }
 
-TEST(Reorder, Gradients) {
+DEVICE_TEST(Reorder, Gradients) {
   expect_gradients([](const auto& in) { return flip(in[0], {0, 1}); }, {3, 2});
   expect_gradients([](const auto& in) { return roll(in[0], {1, 2}, {0, 1}); }, {3, 4});
   expect_gradients([](const auto& in) { return roll(in[0], 2); }, {3, 2});
@@ -261,7 +262,7 @@ TEST(Reorder, Gradients) {
   expect_gradients([](const auto& in) { return squeeze(in[0].unsqueeze(0), {0}); }, {3, 2});
 }
 
-TEST(Triangles, EveryDiagonalLayoutAndDtype) {
+DEVICE_TEST(Triangles, EveryDiagonalLayoutAndDtype) {
   AnyTensor x = draw({2, 3, 4}), t = x.transpose(1, 2);
   for (int64_t k = -5; k <= 5; ++k) {
     EXPECT_EQ(distance(tril(x, k), made(x.shape(),
@@ -291,7 +292,7 @@ TEST(Triangles, EveryDiagonalLayoutAndDtype) {
   expect_gradients([](const auto& in) { return triu(in[0]); }, {3, 4});
 }
 
-TEST(Diagonals, ViewsEmbeddingsTrace) {
+DEVICE_TEST(Diagonals, ViewsEmbeddingsTrace) {
   AnyTensor x = draw({3, 4, 2});
   for (int64_t k = -4; k <= 5; ++k) {
     int64_t n = std::max<int64_t>(0, k >= 0 ? std::min<int64_t>(3, 4 - k) : std::min<int64_t>(3 + k, 4));
@@ -317,7 +318,7 @@ TEST(Diagonals, ViewsEmbeddingsTrace) {
   expect_gradients([](const auto& in) { return diag(in[0]); }, {3, 3});
 }
 
-TEST(Diagonals, PartsAreReplaced) {
+DEVICE_TEST(Diagonals, PartsAreReplaced) {
   AnyTensor x = leaf({3, 4}), row = leaf({4}, 8), piece = leaf({3, 2}, 9), d = leaf({3}, 10);
   EXPECT_EQ(distance(select_scatter(x, row, 0, -1).select(0, 2), row), 0);
   EXPECT_EQ(distance(slice_scatter(x, piece, 1, 0, 4, 2).select(1, 2), piece.select(1, 1)), 0);
@@ -328,7 +329,7 @@ TEST(Diagonals, PartsAreReplaced) {
   EXPECT_EQ(gradcheck([](const auto& in) { return diagonal_scatter(in[0], in[1], 1); }, {x, d}), "");
 }
 
-TEST(Pad, EveryMode) {
+DEVICE_TEST(Pad, EveryMode) {
   AnyTensor x = count({3});
   EXPECT_EQ(values(pad(x, {1, 2}, PadMode::constant, 9)), (V{9, 0, 1, 2, 9, 9}));
   EXPECT_EQ(values(pad(x, {2, 1}, PadMode::reflect)), (V{2, 1, 0, 1, 2, 1}));
@@ -349,7 +350,7 @@ TEST(Pad, EveryMode) {
     expect_gradients([&](const auto& in) { return pad(in[0], {2, 1, 1, 2}, mode); }, {3, 3});
 }
 
-TEST(Products, KronCrossDistances) {
+DEVICE_TEST(Products, KronCrossDistances) {
   EXPECT_EQ(values(kron(Tensor<double>{1, 2}, Tensor<double>{{1, 3}})), (V{1, 3, 2, 6}));
   AnyTensor a = draw({2, 3}), b = draw({3, 2}, -1, 1, 8);
   EXPECT_LT(distance(kron(a, b), made({6, 6},
@@ -373,7 +374,7 @@ TEST(Products, KronCrossDistances) {
   EXPECT_EQ(values(grad({cdist(same, same.detach()).select(0, 0).select(0, 0)}, {same})[0]), V(6, 0));
 }
 
-TEST(ShapeOps, Errors) {
+DEVICE_TEST(ShapeOps, Errors) {
   AnyTensor x = zeros({2, 3}, DType::float32), y = zeros({2, 4}, DType::float32);
   EXPECT_TRUE(has(message_of<ValueError>([] { cat(std::vector<AnyTensor>{}); }), "empty list"));
   EXPECT_TRUE(has(message_of<ShapeError>([&] { cat({x, y}); }), "cat: shapes [2, 3] and [2, 4]"));

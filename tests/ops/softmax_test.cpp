@@ -8,7 +8,7 @@ namespace {
 
 /// The definition, line by line.
 AnyTensor reference(const AnyTensor& x, int64_t axis, bool log) {
-  AnyTensor y = empty(x.shape(), DType::float64);
+  AnyTensor y = empty(x.shape(), DType::float64, kCPU);
   auto* to = static_cast<double*>(y.raw_data());
   std::vector<double> v = values(x);
   int64_t n = x.dim() ? x.size(axis) : 1, inner = 1;
@@ -58,7 +58,7 @@ DEVICE_TEST(Softmax, KeepsTheLayout) {
   }
 }
 
-TEST(Softmax, LargeAndInfiniteLogits) {
+DEVICE_TEST(Softmax, LargeAndInfiniteLogits) {
   double inf = HUGE_VAL;
   Tensor<double> x = {{1000, 1001, 1002}, {-inf, 0, 0}, {inf, 0, 0}, {-inf, -inf, -inf}, {std::nan(""), 0, 1}};
   for (DType type : {DType::float64, DType::float32}) {
@@ -99,7 +99,7 @@ DEVICE_TEST(Softmax, FusedBackwardIsTheComposedOne) {
       }
 }
 
-TEST(Softmax, ErrorsNameTheOp) {
+DEVICE_TEST(Softmax, ErrorsNameTheOp) {
   AnyTensor x = draw({2, 3});
   EXPECT_EQ(message_of<ShapeError>([&] { softmax(x, 2); }), "softmax: axis 2 is out of range for 2 dimensions; valid are -2 to 1");
   EXPECT_EQ(message_of<DTypeError>([&] { log_softmax(x.to(DType::int64), 0); }),

@@ -55,7 +55,7 @@ std::vector<AnyTensor> layouts(DType type) {
 
 }  // namespace
 
-TEST(Sort, EveryLayoutAndType) {
+DEVICE_TEST(Sort, EveryLayoutAndType) {
   for (int t = 0; t < kDTypes; ++t) {
     for (const AnyTensor& x : layouts(DType(t))) {
       for (int axis = 0; axis < std::max(1, x.dim()); ++axis) {
@@ -87,7 +87,7 @@ TEST(Sort, EveryLayoutAndType) {
     }
   }
 }
-TEST(Sort, NaNZerosAndInfinities) {
+DEVICE_TEST(Sort, NaNZerosAndInfinities) {
   for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
     AnyTensor x = AnyTensor(Tensor<double>{3, kNaN, -0.0, kInf, 0.0, -kInf, kNaN, -1}).to(type);
     auto [up, at] = sort(x);
@@ -100,7 +100,7 @@ TEST(Sort, NaNZerosAndInfinities) {
             (std::vector<int64_t>{INT64_MIN, -1, 0, INT64_MAX}));
   EXPECT_EQ(msort(Tensor<float>{{3, 1}, {1, 2}}).vector(), (std::vector<float>{1, 1, 3, 2}));
 }
-TEST(Sort, Medians) {
+DEVICE_TEST(Sort, Medians) {
   EXPECT_EQ(median(Tensor<float>{4, 1, 3, 2}).item(), 2) << "the lower of the two";
   EXPECT_EQ(median(Tensor<int32_t>{5, 1, 3}).item(), 3);
   Tensor<float> holes = {{float(kNaN), 1, 3, 2}, {4, 2, 3, 1}};
@@ -160,7 +160,7 @@ DEVICE_TEST(Sort, TopInNoOrder) {
     EXPECT_EQ(distance(sort(top, 1, largest).values, topk(x, 7, 1, largest).values), 0);
   }
 }
-TEST(Sort, Searchsorted) {
+DEVICE_TEST(Sort, Searchsorted) {
   Tensor<float> sequence = {1, 3, 3, 5};
   EXPECT_EQ(searchsorted(sequence, Tensor<float>{0, 1, 3, 4, 6}).vector(), (std::vector<int64_t>{0, 0, 1, 3, 4}));
   EXPECT_EQ(searchsorted(sequence, Tensor<float>{0, 1, 3, 4, 6}, true).vector(), (std::vector<int64_t>{0, 1, 3, 3, 4}));
@@ -189,7 +189,7 @@ DEVICE_TEST(Sort, Gradients) {
   EXPECT_EQ(gradcheck([&](auto& in) { return square(msort(in[0])); }, {x}), "");
   EXPECT_EQ(gradcheck([&](auto& in) { return square(sort(in[0]).values); }, {draw({}).requires_grad_()}), "");
 }
-TEST(Sort, Messages) {
+DEVICE_TEST(Sort, Messages) {
   AnyTensor x = draw({2, 3});
   EXPECT_EQ(message_of<ValueError>([&] { topk(x, 4); }), "topk: k is 4, axis -1 of [2, 3] has 3 elements");
   EXPECT_EQ(message_of<ValueError>([&] { kthvalue(x, 0); }), "kthvalue: k is 0, axis -1 of [2, 3] has 3 elements, counted from 1");

@@ -23,7 +23,7 @@ std::string check(AnyTensor (*f)(const AnyTensor&), double lo, double hi, double
 
 }  // namespace
 
-TEST(Special, Gammas) {
+DEVICE_TEST(Special, Gammas) {
   for (auto [lo, hi] : {std::pair{0.01, 3.0}, std::pair{3.0, 12.0}, std::pair{10.0, 1e6}, std::pair{-9.9, -0.1}}) {
     AnyTensor x = draw({200}, lo, hi);
     EXPECT_LT(off(x, special::lgamma(x), [](double v) { return std::lgamma(v); }), 1e-12) << lo;
@@ -61,7 +61,7 @@ TEST(Special, Gammas) {
   message_of<DTypeError>([] { special::lgamma(arange(3)); });
 }
 
-TEST(Special, Zeta) {
+DEVICE_TEST(Special, Zeta) {
   AnyTensor s = draw({100}, 1.05, 12);
   EXPECT_LT(off(s, special::zeta(s, ones({100}, DType::float64)), [](double v) { return std::riemann_zeta(v); }), 1e-12);
   AnyTensor q = draw({100}, 0.1, 30, 5);
@@ -73,7 +73,7 @@ TEST(Special, Zeta) {
   EXPECT_NE(message_of<GraphError>([&] { sum(special::zeta(x, x)).backward(); }).find("zeta"), std::string::npos);
 }
 
-TEST(Special, ErrorFunctions) {
+DEVICE_TEST(Special, ErrorFunctions) {
   AnyTensor y = draw({300}, -0.9999, 0.9999);
   EXPECT_LT(distance(erf(special::erfinv(y)), y), 1e-14);
   AnyTensor tail = Tensor<double>{1 - 1e-6, 1 - 1e-12, -1 + 1e-15};
@@ -98,7 +98,7 @@ TEST(Special, ErrorFunctions) {
   EXPECT_EQ(check(special::log_ndtr, -4, 3), "");
 }
 
-TEST(Special, Bessel) {
+DEVICE_TEST(Special, Bessel) {
   AnyTensor x = draw({300}, 0.01, 60);
   EXPECT_LT(off(x, special::i0e(x), [](double v) { return std::cyl_bessel_i(0, v) * std::exp(-v); }), 1e-13);
   EXPECT_LT(off(x, special::i1e(x), [](double v) { return std::cyl_bessel_i(1, v) * std::exp(-v); }), 1e-13);
@@ -115,7 +115,7 @@ TEST(Special, Bessel) {
   EXPECT_EQ(grad({special::i1(zero)}, {zero}, {ones({1}, DType::float64)})[0].item(), 0.5);
 }
 
-TEST(Special, Polynomials) {
+DEVICE_TEST(Special, Polynomials) {
   using special::Polynomial;
   AnyTensor x = draw({40}, -1.5, 1.5), inside = draw({40}, -1, 1);
   auto of = [&](auto one, int n, const AnyTensor& x) {

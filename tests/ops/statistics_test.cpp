@@ -25,7 +25,7 @@ double quantile_by_hand(std::vector<double> v, double q, Quantile how) {
 
 }  // namespace
 
-TEST(Statistics, Covariances) {
+DEVICE_TEST(Statistics, Covariances) {
   AnyTensor x = draw({3, 6}).requires_grad_();
   std::vector<double> v = values(x), got = values(cov(x)), loose = values(cov(x, {.correction = 0}));
   for (size_t i = 0; i < 3; ++i)
@@ -64,7 +64,7 @@ TEST(Statistics, Covariances) {
   EXPECT_NE(message_of<ShapeError>([&] { std_mean(x, 2); }).find("std_mean"), std::string::npos);
 }
 
-TEST(Statistics, Quantiles) {
+DEVICE_TEST(Statistics, Quantiles) {
   AnyTensor x = draw({3, 7}).requires_grad_();
   std::vector<double> v = values(x);
   for (Quantile how : {Quantile::linear, Quantile::lower, Quantile::higher, Quantile::midpoint, Quantile::nearest}) {

@@ -13,7 +13,7 @@ namespace {
 
 /// Elements of any dtype, each different from its neighbours in all directions.
 AnyTensor pattern(const Shape& shape, DType dtype, int seed = 0) {
-  AnyTensor x = empty(shape, dtype);
+  AnyTensor x = empty(shape, dtype, kCPU);
   unsigned char* bytes = static_cast<unsigned char*>(x.raw_data());
   const int64_t n = x.numel(), item = int64_t(item_size(dtype));
   uint32_t state = 12345u + uint32_t(seed);
@@ -26,10 +26,11 @@ AnyTensor pattern(const Shape& shape, DType dtype, int seed = 0) {
       default: std::memset(bytes + i * item, 0, size_t(item)); bytes[i * item] = (unsigned char)value;
     }
   }
-  return x;
+  return placed(x);
 }
 /// The bytes of x's elements in row-major order, found by an index alone.
-std::vector<unsigned char> elements(const AnyTensor& x) {
+std::vector<unsigned char> elements(const AnyTensor& there) {
+  const AnyTensor x = there.detach().to(kCPU);
   const int64_t n = x.numel();
   if (n == 0) return {};
   const size_t item = item_size(x.dtype());
@@ -78,7 +79,7 @@ const std::pair<int64_t, int64_t> kSizes[] = {{1, 17},    {3, 5},     {64, 64}, 
 
 }  // namespace
 
-TEST(Strided, CopiesOfEveryItemSize) {
+DEVICE_TEST(Strided, CopiesOfEveryItemSize) {
   for (auto [rows, columns] : kSizes)
     for (DType t : {DType::uint8, DType::int16, DType::float32, DType::float64})
       for (const AnyTensor& x : views(rows, columns, t)) {
@@ -89,7 +90,7 @@ TEST(Strided, CopiesOfEveryItemSize) {
       }
 }
 
-TEST(Strided, CopiesIntoViews) {
+DEVICE_TEST(Strided, CopiesIntoViews) {
   for (auto [rows, columns] : kSizes)
     for (DType t : {DType::uint8, DType::int16, DType::float32, DType::float64}) {
       AnyTensor x = pattern({rows, columns}, t, 9), turned = pattern({columns, rows}, t, 10).transpose(0, 1);
@@ -108,7 +109,7 @@ TEST(Strided, CopiesIntoViews) {
     }
 }
 
-TEST(Strided, SumsOfTwoLayouts) {
+DEVICE_TEST(Strided, SumsOfTwoLayouts) {
   for (auto [rows, columns] : kSizes) {
     std::vector<AnyTensor> of_float = views(rows, columns, DType::float32), of_byte = views(rows, columns, DType::uint8);
     for (size_t i = 0; i < of_float.size(); ++i)
@@ -124,7 +125,7 @@ TEST(Strided, SumsOfTwoLayouts) {
   }
 }
 
-TEST(Strided, ThreeOperandsAndTheirGradients) {
+DEVICE_TEST(Strided, ThreeOperandsAndTheirGradients) {
   for (auto [rows, columns] : {std::pair<int64_t, int64_t>{70, 130}, {129, 67}, {5, 2000}}) {
     AnyTensor a = pattern({columns, rows}, DType::float32).transpose(0, 1), b = pattern({rows, columns}, DType::float32, 1);
     AnyTensor c = pattern({columns}, DType::float32, 2).expand({rows, columns}), m = gt(b, 6);
@@ -138,7 +139,7 @@ TEST(Strided, ThreeOperandsAndTheirGradients) {
   }
 }
 
-TEST(Strided, InPlaceOnViews) {
+DEVICE_TEST(Strided, InPlaceOnViews) {
   for (auto [rows, columns] : kSizes) {
     AnyTensor x = pattern({rows, columns}, DType::float32, 1), turned = pattern({columns, rows}, DType::float32, 2);
     AnyTensor y = pattern({columns, rows}, DType::float32, 3);
@@ -153,7 +154,7 @@ TEST(Strided, InPlaceOnViews) {
   }
 }
 
-TEST(Strided, FourDimensionsInEveryOrder) {
+DEVICE_TEST(Strided, FourDimensionsInEveryOrder) {
   AnyTensor x = pattern({5, 18, 7, 35}, DType::float32), y = pattern({5, 18, 7, 35}, DType::float32, 1);
   int64_t order[] = {0, 1, 2, 3};
   do {
@@ -169,7 +170,7 @@ TEST(Strided, FourDimensionsInEveryOrder) {
   } while (std::next_permutation(order, order + 4));
 }
 
-TEST(Strided, Reversed) {
+DEVICE_TEST(Strided, Reversed) {
   for (auto [rows, columns] : kSizes)
     for (DType t : {DType::uint8, DType::int16, DType::float32, DType::float64}) {
       AnyTensor x = pattern({rows, columns}, t), turned = pattern({columns, rows}, t, 1).transpose(0, 1);
@@ -186,7 +187,7 @@ TEST(Strided, Reversed) {
 }
 
 // Large enough to be written past the caches, with whole and with ragged rows. The same elements in small pieces take other ways.
-TEST(Strided, StoresPastTheCaches) {
+DEVICE_TEST(Strided, StoresPastTheCaches) {
   for (auto [rows, columns] : {std::pair<int64_t, int64_t>{2048, 4112}, {2900, 2901}, {8388608 + 37, 1}}) {
     AnyTensor a = pattern({rows, columns}, DType::float32), b = pattern({rows, columns}, DType::float32, 1);
     AnyTensor turned = pattern({columns, rows}, DType::float32, 2).transpose(0, 1), row = pattern({columns}, DType::float32, 3);
@@ -206,7 +207,7 @@ TEST(Strided, StoresPastTheCaches) {
   }
 }
 
-TEST(Strided, RowsPastTheCaches) {
+DEVICE_TEST(Strided, RowsPastTheCaches) {
   AnyTensor x = draw({4096, 2064}, -3, 3, 1, DType::float32), g = draw({4096, 2064}, -1, 1, 2, DType::float32);
   AnyTensor w = draw({2064}, -1, 1, 3, DType::float32), b = draw({2064}, -1, 1, 4, DType::float32);
   NoGrad no_grad;
@@ -230,7 +231,7 @@ TEST(Strided, RowsPastTheCaches) {
   }
 }
 
-TEST(Strided, ReductionsOfViews) {
+DEVICE_TEST(Strided, ReductionsOfViews) {
   for (auto [rows, columns] : {std::pair<int64_t, int64_t>{100, 520}, {63, 65}, {3, 100000}, {70000, 5}, {1, 70001}}) {
     AnyTensor wide = draw({rows, 2 * columns + 3}, -1, 1, 5, DType::float32);
     for (const AnyTensor& x : {wide.slice(1, 0, columns), wide.slice(1, 1, 2 * columns + 1, 2)}) {

@@ -31,7 +31,7 @@ struct Volume {
 
 }  // namespace
 
-TEST(Volume, Convolutions) {
+DEVICE_TEST(Volume, Convolutions) {
   AnyTensor x = draw({2, 4, 5, 4, 6}).requires_grad_(), w = draw({6, 2, 3, 2, 3}, -1, 1, 5).requires_grad_(),
             b = draw({6}, -1, 1, 6).requires_grad_();
   Conv3dOptions o{.stride = {2, 1, 2}, .padding = {1, 0, 2}, .dilation = {1, 2, 1}, .groups = 2};
@@ -71,7 +71,7 @@ TEST(Volume, Convolutions) {
   message_of<ShapeError>([&] { conv_transpose3d(one, few, {}, {.padding = {4, 0, 0}}); });
 }
 
-TEST(Volume, Pools) {
+DEVICE_TEST(Volume, Pools) {
   AnyTensor x = draw({2, 3, 5, 4, 6}).requires_grad_();
   Volume in(x);
   MaxPool3dOptions m{.kernel = {2, 3, 2}, .stride = {2, 1, 3}, .padding = {1, 1, 0}, .dilation = {2, 1, 1}};
@@ -122,7 +122,7 @@ TEST(Volume, Pools) {
   message_of<ShapeError>([] { avg_pool3d(draw({1, 1, 2, 2, 2}), {.kernel = 3}); });
 }
 
-TEST(LpPool, AreNormsOfWindows) {
+DEVICE_TEST(LpPool, AreNormsOfWindows) {
   AnyTensor x = draw({2, 3, 4, 6, 4}, 0.1, 2).requires_grad_(), image = draw({2, 3, 4, 6}, 0.1, 2).requires_grad_();
   EXPECT_LT(distance(lp_pool3d(x, {.p = 3, .kernel = {4, 6, 4}}), norm(x, 3, {2, 3, 4}, true)), 1e-14);
   AnyTensor windows = unflatten(unflatten(image, 3, {3, 2}), 2, {2, 2});  // (N, C, 2, 2, 3, 2)
@@ -136,7 +136,7 @@ TEST(LpPool, AreNormsOfWindows) {
   message_of<ValueError>([&] { lp_pool1d(none, {.p = 0, .kernel = 2}); });
 }
 
-TEST(VolumeLayers, AreTheirFunctions) {
+DEVICE_TEST(VolumeLayers, AreTheirFunctions) {
   AnyTensor x = draw({2, 4, 5, 4, 6}, 0.1, 1, 7, DType::float32);
   nn::Conv3d conv({.in = 4, .out = 6, .kernel = {3, 2, 3}, .padding = {1, 0, 1}, .groups = 2});
   EXPECT_EQ(to_string(conv.weight.shape()), "[6, 2, 3, 2, 3]");

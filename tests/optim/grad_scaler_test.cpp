@@ -17,12 +17,10 @@ constexpr float kInf = std::numeric_limits<float>::infinity(), kNaN = std::numer
 
 /// One parameter of three numbers that a step of SGD moves by its gradient.
 struct One {
-  Tensor<float> p = Tensor<float>{1, 2, 3}.to(device_of_tests()).requires_grad_();
+  Tensor<float> p = Tensor<float>{1, 2, 3}.requires_grad_();
   optim::SGD optimizer{{p}, {.lr = 1}};
   /// As if backward() had been called on a scaled loss whose true gradient is g.
-  void gradient(const optim::GradScaler& scaler, float g) {
-    p.set_grad(full<float>({3}, g).to(device_of_tests()) * float(scaler.get_scale()));
-  }
+  void gradient(const optim::GradScaler& scaler, float g) { p.set_grad(full<float>({3}, g) * float(scaler.get_scale())); }
 };
 
 DEVICE_TEST(GradScaler, ScaleAndSkipsFollowTheRules) {
@@ -56,23 +54,23 @@ DEVICE_TEST(GradScaler, OneBadElementOfManyParametersIsFound) {
     for (size_t where : {0u, 1u, 2u})
       for (int64_t place : {0, 37, 9998}) {
         std::vector<AnyTensor> parameters;
-        for (int i = 0; i < 3; ++i) parameters.push_back(zeros<float>({9999}).to(device_of_tests()).requires_grad_());
+        for (int i = 0; i < 3; ++i) parameters.push_back(zeros<float>({9999}).requires_grad_());
         optim::SGD optimizer(parameters, {.lr = 1});
         for (size_t i = 0; i < 3; ++i) {
           Tensor<float> g = full<float>({9999}, 3e38f);  // the largest numbers are no infinities, and neither is their sum one here
-          if (i == where) g.data()[place] = bad;
-          parameters[i].set_grad(g.to(device_of_tests()));
+          if (i == where) put(g, place, bad);
+          parameters[i].set_grad(g);
         }
         optim::GradScaler scaler({.init_scale = 2});
         EXPECT_FALSE(scaler.step(optimizer)) << bad << " " << where << " " << place;
         for (const AnyTensor& p : parameters) EXPECT_EQ(sum(abs(p)).item(), 0);
-        parameters[where].set_grad(full<float>({9999}, 3e38f).to(device_of_tests()));
+        parameters[where].set_grad(full<float>({9999}, 3e38f));
         scaler.update();
         EXPECT_TRUE(scaler.step(optimizer));
       }
 }
 
-TEST(GradScaler, TheScaleNeverLeavesFloat) {
+DEVICE_TEST(GradScaler, TheScaleNeverLeavesFloat) {
   One one;
   optim::GradScaler scaler({.init_scale = 0x1p126, .growth_interval = 1});
   for (double expected : {0x1p127, 0x1p127, 0x1p127}) {
@@ -82,7 +80,7 @@ TEST(GradScaler, TheScaleNeverLeavesFloat) {
   }
 }
 
-TEST(GradScaler, ScalesLossesAndUnscalesGradients) {
+DEVICE_TEST(GradScaler, ScalesLossesAndUnscalesGradients) {
   optim::GradScaler scaler({.init_scale = 256});
   Tensor<double> w = Tensor<double>{1, 2}.requires_grad_();
   optim::SGD optimizer({w}, {.lr = 0.5});
@@ -101,7 +99,7 @@ TEST(GradScaler, ScalesLossesAndUnscalesGradients) {
   EXPECT_EQ(optim::GradScaler().scale(loss).item(), 3 * 65536);  // more than half can hold
 }
 
-TEST(GradScaler, GradientsOfAnyLayout) {
+DEVICE_TEST(GradScaler, GradientsOfAnyLayout) {
   AnyTensor p = zeros<float>({4, 3}).requires_grad_(), wide = ones<float>({4, 6});
   p.set_grad(wide.slice(1, 0, 6, 2));
   optim::SGD optimizer({p}, {.lr = 1});
@@ -110,7 +108,7 @@ TEST(GradScaler, GradientsOfAnyLayout) {
   EXPECT_EQ(values(p), std::vector<double>(12, -0.25));
 }
 
-TEST(GradScaler, SeveralOptimizersShareOneScale) {
+DEVICE_TEST(GradScaler, SeveralOptimizersShareOneScale) {
   One a, b;
   optim::GradScaler scaler({.init_scale = 8, .growth_interval = 1});
   a.gradient(scaler, 1), b.gradient(scaler, kInf);
@@ -126,7 +124,7 @@ TEST(GradScaler, SeveralOptimizersShareOneScale) {
   EXPECT_EQ(b.p.vector(), (std::vector<float>{0, 1, 2}));
 }
 
-TEST(GradScaler, SwitchedOffItIsNotThere) {
+DEVICE_TEST(GradScaler, SwitchedOffItIsNotThere) {
   One one;
   optim::GradScaler scaler({.enabled = false});
   Tensor<float> loss = Tensor<float>{2};
@@ -140,7 +138,7 @@ TEST(GradScaler, SwitchedOffItIsNotThere) {
   EXPECT_TRUE(scaler.state().empty());
 }
 
-TEST(GradScaler, ARunThatStopsAndResumes) {
+DEVICE_TEST(GradScaler, ARunThatStopsAndResumes) {
   const std::string path = std::filesystem::temp_directory_path() / ("gradus-scaler-" + std::to_string(getpid()) + ".safetensors");
   One one;
   optim::GradScaler scaler({.init_scale = 32, .growth_interval = 4}), again;
@@ -160,7 +158,7 @@ TEST(GradScaler, ARunThatStopsAndResumes) {
   }
 }
 
-TEST(GradScaler, SaysWhatIsWrong) {
+DEVICE_TEST(GradScaler, SaysWhatIsWrong) {
   using optim::GradScaler;
   auto refused = [](const optim::GradScalerOptions& o) { return message_of<ValueError>([&] { GradScaler s(o); }); };
   EXPECT_EQ(refused({.init_scale = 0}), "GradScaler: the scale is 0; it must be positive and fit a float");
@@ -219,7 +217,7 @@ TEST(GradScaler, SaysWhatIsWrong) {
 }
 
 /// A loss so small that its gradients vanish in half unless it is scaled.
-TEST(GradScaler, SmallGradientsInHalfAreNotLost) {
+DEVICE_TEST(GradScaler, SmallGradientsInHalfAreNotLost) {
   manual_seed(5);
   Tensor<float> x = randn<float>({32, 8}), y = 0.3 * x.sum(1, true);
   auto train = [&](bool scaled) {

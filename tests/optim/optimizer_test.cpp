@@ -64,9 +64,9 @@ std::vector<Recording> recordings() {
 
 /// The two numbers, over and over.
 AnyTensor tiled(const Pair& p, int64_t n, DType dtype) {
-  AnyTensor x = empty({n}, DType::float64);
+  AnyTensor x = empty({n}, DType::float64, kCPU);
   for (int64_t i = 0; i < n; ++i) static_cast<double*>(x.raw_data())[i] = p.v[i % 2];
-  return x.to(dtype);
+  return placed(x.to(dtype));
 }
 /// The largest difference from the two numbers, relative to 0.1 + |number|.
 double off(const AnyTensor& x, const Pair& p) {
@@ -81,7 +81,7 @@ struct Case {
   DType dtype;
   double tolerance;  // recordings are in float; a half type's parameter is rounded at every step
 };
-TEST(Optimizers, FollowTheRecordings) {
+DEVICE_TEST(Optimizers, FollowTheRecordings) {
   std::vector<Recording> all = recordings();
   EXPECT_GE(all.size(), 37u);
   for (const Recording& r : all)
@@ -106,7 +106,7 @@ TEST(Optimizers, FollowTheRecordings) {
     }
 }
 
-TEST(Optimizers, AWrongFormulaIsSeen) {  // the comparison above can fail
+DEVICE_TEST(Optimizers, AWrongFormulaIsSeen) {  // the comparison above can fail
   Recording r = recordings()[0];
   AnyTensor p = tiled(r.start, 2, DType::float32).requires_grad_();
   optim::SGD optimizer({p}, {.lr = 1e-2});
@@ -115,7 +115,7 @@ TEST(Optimizers, AWrongFormulaIsSeen) {  // the comparison above can fail
   EXPECT_GT(off(p, r.first), 1e-4);
 }
 
-TEST(Optimizers, AnyLayoutOfParameterAndGradient) {
+DEVICE_TEST(Optimizers, AnyLayoutOfParameterAndGradient) {
   AnyTensor start = draw({6, 5}, -1, 1, 1), g = draw({6, 5}, -1, 1, 2);
   AnyTensor plain = start.clone().requires_grad_(), turned = empty({5, 6}, DType::float64).t();
   turned.copy_(start);
@@ -132,7 +132,7 @@ TEST(Optimizers, AnyLayoutOfParameterAndGradient) {
   EXPECT_NE(message_of<ShapeError>([&] { c.step(); }).find("contiguous"), std::string::npos);
 }
 
-TEST(Optimizers, TheSameForAnyNumberOfThreads) {
+DEVICE_TEST(Optimizers, TheSameForAnyNumberOfThreads) {
   auto run = [](int threads) {
     set_num_threads(threads);
     std::vector<AnyTensor> parameters;
@@ -164,7 +164,7 @@ TEST(Optimizers, TheSameForAnyNumberOfThreads) {
   }
 }
 
-TEST(Optimizers, WritesMoveVersionsOn) {
+DEVICE_TEST(Optimizers, WritesMoveVersionsOn) {
   AnyTensor p = draw({3}).requires_grad_();
   AnyTensor y = sum(p * p);  // saves p
   p.set_grad(ones({3}, DType::float64));
@@ -175,7 +175,7 @@ TEST(Optimizers, WritesMoveVersionsOn) {
   message_of<GraphError>([&] { y.backward(); });
 }
 
-TEST(Optimizers, ParametersWithoutGradientStay) {
+DEVICE_TEST(Optimizers, ParametersWithoutGradientStay) {
   AnyTensor a = draw({3}).requires_grad_(), b = draw({3}).requires_grad_(), frozen = draw({3});
   optim::Adam optimizer({a, b, frozen}, {});
   std::vector<double> before = values(b);
@@ -192,7 +192,7 @@ TEST(Optimizers, ParametersWithoutGradientStay) {
   EXPECT_FALSE(a.grad().defined());
 }
 
-TEST(Optimizers, GroupsHaveOptionsOfTheirOwn) {
+DEVICE_TEST(Optimizers, GroupsHaveOptionsOfTheirOwn) {
   AnyTensor a = full({2}, 1, DType::float64).requires_grad_(), b = full({2}, 1, DType::float64).requires_grad_();
   optim::SGD optimizer(
       {{.parameters = {a}, .options = {.lr = 0.1}}, {.parameters = {b}, .options = {.lr = 0.01, .weight_decay = 1}}});
@@ -207,7 +207,7 @@ TEST(Optimizers, GroupsHaveOptionsOfTheirOwn) {
   EXPECT_EQ(optimizer.lr(0) + optimizer.lr(1), 0.5);
 }
 
-TEST(Optimizers, AStoppedRunGoesOnAsIfItHadNot) {
+DEVICE_TEST(Optimizers, AStoppedRunGoesOnAsIfItHadNot) {
   std::filesystem::path folder = std::filesystem::temp_directory_path() / ("gradus-optim-" + std::to_string(getpid()));
   std::filesystem::create_directory(folder);
   std::string path = folder / "optimizer.safetensors";
@@ -235,7 +235,7 @@ TEST(Optimizers, AStoppedRunGoesOnAsIfItHadNot) {
   std::filesystem::remove_all(folder);
 }
 
-TEST(Optimizers, StatesThatDoNotFitAreRefused) {
+DEVICE_TEST(Optimizers, StatesThatDoNotFitAreRefused) {
   AnyTensor p = draw({3}).requires_grad_(), q = draw({4}).requires_grad_();
   optim::Adam adam({p}, {}), other({q}, {});
   optim::SGD sgd({p}, {.momentum = 0.9});
@@ -259,7 +259,7 @@ struct Net : nn::Module {
   nn::Parameter weight{draw({40}, -1, 1, 1, DType::float32)};
   GRADUS_MEMBERS(weight)
 };
-TEST(Optimizers, StatesFollowAParameterThatChangesItsDType) {
+DEVICE_TEST(Optimizers, StatesFollowAParameterThatChangesItsDType) {
   Net net, same = net;
   optim::Adam a(net.parameters(), {}), b(same.parameters(), {});
   auto step = [](Net& n, optim::Adam& o, uint64_t seed) {
@@ -277,7 +277,7 @@ TEST(Optimizers, StatesFollowAParameterThatChangesItsDType) {
   EXPECT_LT(testing::distance(net.weight, same.weight), 0.01);
 }
 
-TEST(Optimizers, AStepAllocatesNothing) {
+DEVICE_TEST(Optimizers, AStepAllocatesNothing) {
   std::vector<AnyTensor> parameters;
   for (int64_t n : {784 * 128, 128, 1280, 10}) parameters.push_back(draw({n}, -1, 1, 1, DType::float32).requires_grad_());
   for (AnyTensor& p : parameters) p.set_grad(draw(p.shape(), -1, 1, 2, DType::float32));
@@ -291,7 +291,7 @@ TEST(Optimizers, AStepAllocatesNothing) {
   EXPECT_EQ(memory_stats().allocations, tensors);
 }
 
-TEST(Optimizers, WrongArgumentsAreNamed) {
+DEVICE_TEST(Optimizers, WrongArgumentsAreNamed) {
   AnyTensor p = draw({3}).requires_grad_();
   auto refused = [&](auto&& f, const char* text) {
     std::string message = message_of<Error>(f);
@@ -315,7 +315,7 @@ TEST(Optimizers, WrongArgumentsAreNamed) {
   refused([&] { o.lr(3); }, "no group 3");
 }
 
-TEST(Updates, RefuseWhatDoesNotFit) {
+DEVICE_TEST(Updates, RefuseWhatDoesNotFit) {
   Updates updates;
   AnyTensor p = draw({3}), s = state_like(p);
   message_of<ShapeError>([&] { updates.add(p, draw({4}), {}, update::sgd{1, 0, 1}); });
@@ -357,7 +357,7 @@ DEVICE_TEST(Clip, SquaresOfManyTensorsInOneSum) {
   message_of<DTypeError>([&] { sum_of_squares({tensors[0], arange(3).to(tensors[0].device())}); });
 }
 
-TEST(Clip, NormIsThatOfAllGradientsTogether) {
+DEVICE_TEST(Clip, NormIsThatOfAllGradientsTogether) {
   AnyTensor a = zeros({2}, DType::float64).requires_grad_(), b = zeros({1}, DType::float32).requires_grad_(),
             c = zeros({1}, DType::float64);
   auto set = [&] { a.set_grad(Tensor<double>{3, 0}), b.set_grad(Tensor<float>{-4}); };

@@ -29,7 +29,7 @@ AnyTensor stepped(const Maker& make, const AnyTensor& start, const AnyTensor& g)
   return p.detach();
 }
 
-TEST(ScaledOptimizers, FirstStepsAreTheFormulas) {
+DEVICE_TEST(ScaledOptimizers, FirstStepsAreTheFormulas) {
   AnyTensor p = draw({3, 4}), g = draw({3, 4}, -1, 1, 5), sign_g = sign(g);
   // After one step, corrected means are g and g^2.
   EXPECT_LT(distance(stepped(maker<optim::NAdamW>({.lr = 0.1, .weight_decay = 0.5}), p, g), p * 0.95 - sign_g * 0.1 * 1.9), 1e-6);
@@ -62,7 +62,7 @@ TEST(ScaledOptimizers, FirstStepsAreTheFormulas) {
   EXPECT_LT(amax(s).item(), 1.3);
 }
 
-TEST(ScaledOptimizers, LambScalesAllGradientsTogether) {
+DEVICE_TEST(ScaledOptimizers, LambScalesAllGradientsTogether) {
   AnyTensor a = draw({3}), b = draw({4}, -1, 1, 5), ga = draw({3}, -5, 5, 6), gb = draw({4}, -5, 5, 7);
   const double size = std::sqrt(norm(ga).item() * norm(ga).item() + norm(gb).item() * norm(gb).item());
   auto run = [&](double limit, double scale) {
@@ -76,7 +76,7 @@ TEST(ScaledOptimizers, LambScalesAllGradientsTogether) {
   EXPECT_GT(distance(run(1, 1), run(0, 1)), 1e-3);
 }
 
-TEST(ScaledOptimizers, GoDown) {
+DEVICE_TEST(ScaledOptimizers, GoDown) {
   AnyTensor target = draw({4, 3}, -1, 1, 9);
   for (auto& [name, make] : all()) {
     AnyTensor p = leaf(draw({4, 3}));
@@ -93,7 +93,7 @@ TEST(ScaledOptimizers, GoDown) {
   }
 }
 
-TEST(ScaledOptimizers, AStoppedRunGoesOnAsIfItHadNot) {
+DEVICE_TEST(ScaledOptimizers, AStoppedRunGoesOnAsIfItHadNot) {
   for (auto& [name, make] : all()) {
     AnyTensor p = leaf(draw({4, 3})), q;
     Made optimizer = make({p}), resumed;
@@ -114,7 +114,7 @@ TEST(ScaledOptimizers, AStoppedRunGoesOnAsIfItHadNot) {
   }
 }
 
-TEST(ScaledOptimizers, HalfParametersAndMaximizing) {
+DEVICE_TEST(ScaledOptimizers, HalfParametersAndMaximizing) {
   for (auto& [name, make] : all()) {
     AnyTensor start = draw({4, 3}), half_p = leaf(start.to(DType::bfloat16)), full_p = leaf(half_p.detach().to(DType::float32));
     Made a = make({half_p}), b = make({full_p});
@@ -137,7 +137,7 @@ TEST(ScaledOptimizers, HalfParametersAndMaximizing) {
   EXPECT_LT(distance(wide, stepped(maker<optim::Muon>({.match_rms_adamw = true}), p, g).t()), 1e-12);
 }
 
-TEST(ScaledOptimizers, WrongArgumentsAreNamed) {
+DEVICE_TEST(ScaledOptimizers, WrongArgumentsAreNamed) {
   AnyTensor p = leaf(draw({3})), m = leaf(draw({3, 2}));
   EXPECT_EQ(message_of<ValueError>([&] { optim::Muon o({p}, {}); }),
             "Muon: a parameter has shape [3]; matrices are needed, others belong to AdamW");

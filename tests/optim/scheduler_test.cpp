@@ -26,7 +26,7 @@ template <class S, class O> void follow(const char* name, const O& options, cons
   }
 }
 
-TEST(Schedulers, FollowTheRecordings) {
+DEVICE_TEST(Schedulers, FollowTheRecordings) {
   int count = 0;
 #define GRADUS_LIST(...) __VA_ARGS__
 #define RECORDED(Name, o, ...) follow<optim::Name>(#Name, optim::Name##Options{GRADUS_LIST o}, {__VA_ARGS__}), ++count;
@@ -37,7 +37,7 @@ TEST(Schedulers, FollowTheRecordings) {
   EXPECT_EQ(count, 12);
 }
 
-TEST(Schedulers, PlateausReduce) {
+DEVICE_TEST(Schedulers, PlateausReduce) {
   Fixture f;
   optim::ReduceLROnPlateau scheduler(f.optimizer,
                                      {.factor = 0.2, .patience = 3, .threshold = 0.01, .cooldown = 2, .min_lr = 0.0001});
@@ -54,7 +54,7 @@ TEST(Schedulers, PlateausReduce) {
   EXPECT_EQ(g.optimizer.lr(0), 0.05);
 }
 
-TEST(Schedulers, EveryGroupHasItsBase) {
+DEVICE_TEST(Schedulers, EveryGroupHasItsBase) {
   Fixture f;
   optim::LambdaLR scheduler(f.optimizer, [](int64_t t) { return 1.0 / double(t + 1); });
   scheduler.step();
@@ -62,7 +62,7 @@ TEST(Schedulers, EveryGroupHasItsBase) {
   EXPECT_EQ(f.optimizer.lr(1), 0.1);
 }
 
-TEST(Schedulers, StagesFollowEachOther) {
+DEVICE_TEST(Schedulers, StagesFollowEachOther) {
   Fixture f;
   optim::SequentialLR scheduler(f.optimizer,
                                 {{0, optim::LinearLR::checked({.start_factor = 0.5, .end_factor = 1, .total_iters = 4})},
@@ -73,7 +73,7 @@ TEST(Schedulers, StagesFollowEachOther) {
   for (int t = 0; t < 7; ++t) EXPECT_NEAR(rates[size_t(t)], wanted[t], 1e-15);
 }
 
-TEST(Schedulers, OneCycleMovesTheMomentumToo) {
+DEVICE_TEST(Schedulers, OneCycleMovesTheMomentumToo) {
   Fixture f;
   optim::OneCycleLR scheduler(f.optimizer, {.max_lr = 1, .total_steps = 11, .pct_start = 0.5, .anneal = optim::Anneal::linear});
   EXPECT_NEAR(f.optimizer.options(0).momentum, 0.95, 1e-15);
@@ -86,7 +86,7 @@ TEST(Schedulers, OneCycleMovesTheMomentumToo) {
   message_of<ValueError>([&] { scheduler.step(); });
 }
 
-TEST(Schedulers, WrongOptionsAreNamed) {
+DEVICE_TEST(Schedulers, WrongOptionsAreNamed) {
   Fixture f;
   auto refused = [&](auto&& make, const char* text) {
     std::string message = message_of<ValueError>(make);

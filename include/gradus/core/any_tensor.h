@@ -1,5 +1,6 @@
 // AnyTensor: one pointer to shape, strides and storage, with the dtype known at run time. Every op is compiled once, on it.
 #pragma once
+#include "gradus/core/default_device.h"
 #include "gradus/core/dtype.h"
 #include "gradus/core/error.h"
 #include "gradus/core/scalar.h"
@@ -124,15 +125,15 @@ class AnyTensor {
 };
 
 /// Uninitialised. Throws ShapeError for negative or overflowing sizes, OutOfMemory.
-AnyTensor empty(const Shape& shape, DType dtype, Device device = kCPU);
+AnyTensor empty(const Shape& shape, DType dtype, Device device = default_device());
 /// Uninitialised, with the shape, dtype and device of x, and its order of axes where x is dense (channels last stays so).
 AnyTensor empty_like(const AnyTensor& x);
 AnyTensor empty_like(const AnyTensor& x, DType dtype);
 /// Uninitialised with given strides (in elements), which must be dense.
-AnyTensor empty_strided(const Shape& shape, const Shape& stride, DType dtype, Device device = kCPU);
+AnyTensor empty_strided(const Shape& shape, const Shape& stride, DType dtype, Device device = default_device());
 /// A second tensor on the storage of x: `offset` elements from its first. No graph; the caller records.
 AnyTensor as_view(const AnyTensor& x, const Shape& shape, const Shape& stride, int64_t offset);
 /// (N, C, H, W) with strides of (N, H, W, C): how convolutions like it.
-AnyTensor empty_channels_last(const Shape& shape, DType dtype, Device device = kCPU);
+AnyTensor empty_channels_last(const Shape& shape, DType dtype, Device device = default_device());
 
 }  // namespace gradus

@@ -105,7 +105,8 @@ struct Call {
     for (const Layout* x : {&a, &b, &c, &result})
       for (int64_t number : {int64_t(x->type), int64_t(x->batches), int64_t(x->rows), int64_t(x->columns), x->leading, x->step})
         mix(number);
-    for (int64_t number : {int64_t(d.compute), int64_t(d.turn[0]), int64_t(d.turn[1]), int64_t(d.epilogue), d.aux_leading}) mix(number);
+    for (int64_t number : {int64_t(d.compute), int64_t(d.turn[0]), int64_t(d.turn[1]), int64_t(d.epilogue), d.aux_leading})
+      mix(number);
     return h;
   }
 
@@ -270,7 +271,8 @@ const char* cublasLtGetStatusString(cublasStatus_t status) {
   }
 }
 
-cublasStatus_t cublasLtMatmulDescInit_internal(cublasLtMatmulDesc_t d, size_t size, cublasComputeType_t compute, cudaDataType_t scale) {
+cublasStatus_t cublasLtMatmulDescInit_internal(cublasLtMatmulDesc_t d, size_t size, cublasComputeType_t compute,
+                                               cudaDataType_t scale) {
   if (size < sizeof *d) return CUBLAS_STATUS_ALLOC_FAILED;
   write(d, Description{.live = kLive,
                        .compute = compute,
@@ -286,8 +288,8 @@ cublasStatus_t cublasLtMatmulDescInit_internal(cublasLtMatmulDesc_t d, size_t si
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t what, const void* value,
-                                              size_t bytes) {
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description, cublasLtMatmulDescAttributes_t what,
+                                              const void* value, size_t bytes) {
   Description d = read<Description>(description);
   if (d.live != kLive) return CUBLAS_STATUS_INVALID_VALUE;
   cublasStatus_t status = CUBLAS_STATUS_INVALID_VALUE;
@@ -315,8 +317,8 @@ cublasStatus_t cublasLtMatrixLayoutInit_internal(cublasLtMatrixLayout_t layout, 
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t what, const void* value,
-                                                size_t bytes) {
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t what,
+                                                const void* value, size_t bytes) {
   Layout l = read<Layout>(layout);
   if (l.live != kLive) return CUBLAS_STATUS_INVALID_VALUE;
   cublasStatus_t status = CUBLAS_STATUS_INVALID_VALUE;
@@ -337,8 +339,8 @@ cublasStatus_t cublasLtMatmulPreferenceInit_internal(cublasLtMatmulPreference_t 
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t what,
-                                                    const void* value, size_t bytes) {
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
+                                                    cublasLtMatmulPreferenceAttributes_t what, const void* value, size_t bytes) {
   Preference p = read<Preference>(preference);
   if (p.live != kLive) return CUBLAS_STATUS_INVALID_VALUE;
   cublasStatus_t status = CUBLAS_STATUS_INVALID_VALUE;
@@ -358,8 +360,8 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 /// Up to three ways: the first wants memory to add up long sums in pieces, where it may, the others differ in name only.
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t description, cublasLtMatrixLayout_t A,
                                               cublasLtMatrixLayout_t B, cublasLtMatrixLayout_t C, cublasLtMatrixLayout_t D,
-                                              cublasLtMatmulPreference_t preference, int most, cublasLtMatmulHeuristicResult_t* answers,
-                                              int* count) {
+                                              cublasLtMatmulPreference_t preference, int most,
+                                              cublasLtMatmulHeuristicResult_t* answers, int* count) {
   *count = 0;
   const Preference p = read<Preference>(preference);
   if (!handle || p.live != kLive || most < 1) return CUBLAS_STATUS_INVALID_VALUE;
@@ -396,11 +398,14 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   for (int i = 0; i < 4; ++i)
     if (!emulator::is_on_device(operands[i]) || !emulator::is_aligned(operands[i], algorithm.alignment[i]))
       return CUBLAS_STATUS_INVALID_VALUE;
-  if (algorithm.workspace && (workspace_bytes < algorithm.workspace || !emulator::is_on_device(workspace) || !emulator::is_aligned(workspace, 16)))
+  if (algorithm.workspace &&
+      (workspace_bytes < algorithm.workspace || !emulator::is_on_device(workspace) || !emulator::is_aligned(workspace, 16)))
     return CUBLAS_STATUS_INVALID_VALUE;
   if (has_vector(call.d.epilogue) && !emulator::is_on_device(call.d.vector)) return CUBLAS_STATUS_INVALID_VALUE;
   if (has_aux(call.d.epilogue) && !emulator::is_on_device(call.d.aux)) return CUBLAS_STATUS_INVALID_VALUE;
-  auto number = [&](const void* x) { return call.d.scale == CUDA_R_64F ? *static_cast<const double*>(x) : *static_cast<const float*>(x); };
+  auto number = [&](const void* x) {
+    return call.d.scale == CUDA_R_64F ? *static_cast<const double*>(x) : *static_cast<const float*>(x);
+  };
   const Operands o{number(alpha), number(beta), a, b, c, d, workspace, algorithm.workspace};
   emulator::enqueue(stream, [=] { carry_out(call, o); });
   return CUBLAS_STATUS_SUCCESS;

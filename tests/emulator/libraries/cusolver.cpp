@@ -21,10 +21,10 @@ void sorgqr_(const int*, const int*, const int*, float*, const int*, const float
 void dorgqr_(const int*, const int*, const int*, double*, const int*, const double*, double*, const int*, int*);
 void ssyevd_(const char*, const char*, const int*, float*, const int*, float*, float*, const int*, int*, const int*, int*);
 void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*, const int*, int*, const int*, int*);
-void sgesvd_(const char*, const char*, const int*, const int*, float*, const int*, float*, float*, const int*, float*, const int*, float*,
-             const int*, int*);
-void dgesvd_(const char*, const char*, const int*, const int*, double*, const int*, double*, double*, const int*, double*, const int*,
-             double*, const int*, int*);
+void sgesvd_(const char*, const char*, const int*, const int*, float*, const int*, float*, float*, const int*, float*, const int*,
+             float*, const int*, int*);
+void dgesvd_(const char*, const char*, const int*, const int*, double*, const int*, double*, double*, const int*, double*,
+             const int*, double*, const int*, int*);
 }
 
 namespace {
@@ -86,9 +86,10 @@ template <class T> void spoil_other_triangle(char triangle, int n, T* a, int lea
       if (triangle == 'U' ? row > column : row < column) a[size_t(column) * size_t(leading) + size_t(row)] = T(NAN);
 }
 
-template <class T>
-cusolverStatus_t factor_batch(cusolverDnHandle_t handle, cublasFillMode_t mode, int n, T** matrices, int leading, int* info, int batch) {
-  if (!handle || n < 0 || leading < std::max(1, n) || batch < 0 || !are_on_device({matrices, info})) return CUSOLVER_STATUS_INVALID_VALUE;
+template <class T> cusolverStatus_t factor_batch(cusolverDnHandle_t handle, cublasFillMode_t mode, int n, T** matrices, int leading,
+                                                 int* info, int batch) {
+  if (!handle || n < 0 || leading < std::max(1, n) || batch < 0 || !are_on_device({matrices, info}))
+    return CUSOLVER_STATUS_INVALID_VALUE;
   return enqueue(handle, nullptr, 0, [=] {
     const char triangle = letter(mode);
     for (int i = 0; i < batch; ++i) {
@@ -98,9 +99,10 @@ cusolverStatus_t factor_batch(cusolverDnHandle_t handle, cublasFillMode_t mode, 
   });
 }
 
-template <class T>
-cusolverStatus_t make_q(cusolverDnHandle_t handle, int m, int n, int k, T* a, int leading, const T* tau, T* work, int items, int* info) {
-  if (!handle || n < 0 || m < n || k < 0 || k > n || leading < std::max(1, m) || items < n * 4) return CUSOLVER_STATUS_INVALID_VALUE;
+template <class T> cusolverStatus_t make_q(cusolverDnHandle_t handle, int m, int n, int k, T* a, int leading, const T* tau, T* work,
+                                           int items, int* info) {
+  if (!handle || n < 0 || m < n || k < 0 || k > n || leading < std::max(1, m) || items < n * 4)
+    return CUSOLVER_STATUS_INVALID_VALUE;
   if (!are_on_device({a, tau, work, info})) return CUSOLVER_STATUS_INVALID_VALUE;
   return enqueue(handle, work, size_t(items) * sizeof(T), [=] {
     std::vector<T> own(size_t(std::max(1, n)) * 64);
@@ -137,9 +139,10 @@ cusolverStatus_t cusolverDnXpotrf_bufferSize(cusolverDnHandle_t handle, cusolver
   return CUSOLVER_STATUS_SUCCESS;
 }
 cusolverStatus_t cusolverDnXpotrf(cusolverDnHandle_t handle, cusolverDnParams_t parameters, cublasFillMode_t mode, int64_t n,
-                                  cudaDataType type, void* a, int64_t leading, cudaDataType compute, void* device, size_t device_bytes,
-                                  void* host, size_t host_bytes, int* info) {
-  if (!handle || !parameters || n < 0 || leading < std::max<int64_t>(1, n) || !are_on_device({a, info})) return CUSOLVER_STATUS_INVALID_VALUE;
+                                  cudaDataType type, void* a, int64_t leading, cudaDataType compute, void* device,
+                                  size_t device_bytes, void* host, size_t host_bytes, int* info) {
+  if (!handle || !parameters || n < 0 || leading < std::max<int64_t>(1, n) || !are_on_device({a, info}))
+    return CUSOLVER_STATUS_INVALID_VALUE;
   if (!Work{device, host, device_bytes, host_bytes}.serves(on_device(n, 8, type), kOnHost)) return CUSOLVER_STATUS_INVALID_VALUE;
   return of_type({type, compute}, [&]<class T>() {
     return enqueue(handle, device, device_bytes, [=] {
@@ -149,12 +152,12 @@ cusolverStatus_t cusolverDnXpotrf(cusolverDnHandle_t handle, cusolverDnParams_t 
     });
   });
 }
-cusolverStatus_t cusolverDnSpotrfBatched(cusolverDnHandle_t handle, cublasFillMode_t mode, int n, float* a[], int leading, int* info,
-                                         int batch) {
+cusolverStatus_t cusolverDnSpotrfBatched(cusolverDnHandle_t handle, cublasFillMode_t mode, int n, float* a[], int leading,
+                                         int* info, int batch) {
   return factor_batch(handle, mode, n, a, leading, info, batch);
 }
-cusolverStatus_t cusolverDnDpotrfBatched(cusolverDnHandle_t handle, cublasFillMode_t mode, int n, double* a[], int leading, int* info,
-                                         int batch) {
+cusolverStatus_t cusolverDnDpotrfBatched(cusolverDnHandle_t handle, cublasFillMode_t mode, int n, double* a[], int leading,
+                                         int* info, int batch) {
   return factor_batch(handle, mode, n, a, leading, info, batch);
 }
 
@@ -162,13 +165,14 @@ cusolverStatus_t cusolverDnDpotrfBatched(cusolverDnHandle_t handle, cublasFillMo
 cusolverStatus_t cusolverDnXgetrf_bufferSize(cusolverDnHandle_t handle, cusolverDnParams_t parameters, int64_t m, int64_t n,
                                              cudaDataType type, const void*, int64_t leading, cudaDataType compute, size_t* device,
                                              size_t* host) {
-  if (!handle || !parameters || m < 0 || n < 0 || leading < std::max<int64_t>(1, m) || type != compute) return CUSOLVER_STATUS_INVALID_VALUE;
+  if (!handle || !parameters || m < 0 || n < 0 || leading < std::max<int64_t>(1, m) || type != compute)
+    return CUSOLVER_STATUS_INVALID_VALUE;
   *device = on_device(m, n, type), *host = kOnHost;
   return CUSOLVER_STATUS_SUCCESS;
 }
-cusolverStatus_t cusolverDnXgetrf(cusolverDnHandle_t handle, cusolverDnParams_t parameters, int64_t m, int64_t n, cudaDataType type, void* a,
-                                  int64_t leading, int64_t* pivots, cudaDataType compute, void* device, size_t device_bytes, void* host,
-                                  size_t host_bytes, int* info) {
+cusolverStatus_t cusolverDnXgetrf(cusolverDnHandle_t handle, cusolverDnParams_t parameters, int64_t m, int64_t n, cudaDataType type,
+                                  void* a, int64_t leading, int64_t* pivots, cudaDataType compute, void* device,
+                                  size_t device_bytes, void* host, size_t host_bytes, int* info) {
   if (!handle || !parameters || m < 0 || n < 0 || leading < std::max<int64_t>(1, m)) return CUSOLVER_STATUS_INVALID_VALUE;
   if (!are_on_device({a, pivots, info})) return CUSOLVER_STATUS_INVALID_VALUE;
   if (!Work{device, host, device_bytes, host_bytes}.serves(on_device(m, n, type), kOnHost)) return CUSOLVER_STATUS_INVALID_VALUE;
@@ -191,8 +195,8 @@ cusolverStatus_t cusolverDnXgeqrf_bufferSize(cusolverDnHandle_t handle, cusolver
   *device = on_device(n, 32, type), *host = kOnHost;
   return CUSOLVER_STATUS_SUCCESS;
 }
-cusolverStatus_t cusolverDnXgeqrf(cusolverDnHandle_t handle, cusolverDnParams_t parameters, int64_t m, int64_t n, cudaDataType type, void* a,
-                                  int64_t leading, cudaDataType type_of_tau, void* tau, cudaDataType compute, void* device,
+cusolverStatus_t cusolverDnXgeqrf(cusolverDnHandle_t handle, cusolverDnParams_t parameters, int64_t m, int64_t n, cudaDataType type,
+                                  void* a, int64_t leading, cudaDataType type_of_tau, void* tau, cudaDataType compute, void* device,
                                   size_t device_bytes, void* host, size_t host_bytes, int* info) {
   if (!handle || !parameters || m < 0 || n < 0 || leading < std::max<int64_t>(1, m)) return CUSOLVER_STATUS_INVALID_VALUE;
   if (!are_on_device({a, tau, info})) return CUSOLVER_STATUS_INVALID_VALUE;
@@ -205,38 +209,43 @@ cusolverStatus_t cusolverDnXgeqrf(cusolverDnHandle_t handle, cusolverDnParams_t 
     });
   });
 }
-cusolverStatus_t cusolverDnSorgqr_bufferSize(cusolverDnHandle_t handle, int, int n, int, const float*, int, const float*, int* items) {
+cusolverStatus_t cusolverDnSorgqr_bufferSize(cusolverDnHandle_t handle, int, int n, int, const float*, int, const float*,
+                                             int* items) {
   *items = std::max(1, n) * 4;
   return handle ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_NOT_INITIALIZED;
 }
-cusolverStatus_t cusolverDnDorgqr_bufferSize(cusolverDnHandle_t handle, int, int n, int, const double*, int, const double*, int* items) {
+cusolverStatus_t cusolverDnDorgqr_bufferSize(cusolverDnHandle_t handle, int, int n, int, const double*, int, const double*,
+                                             int* items) {
   *items = std::max(1, n) * 4;
   return handle ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_NOT_INITIALIZED;
 }
-cusolverStatus_t cusolverDnSorgqr(cusolverDnHandle_t handle, int m, int n, int k, float* a, int leading, const float* tau, float* work,
-                                  int items, int* info) {
+cusolverStatus_t cusolverDnSorgqr(cusolverDnHandle_t handle, int m, int n, int k, float* a, int leading, const float* tau,
+                                  float* work, int items, int* info) {
   return make_q(handle, m, n, k, a, leading, tau, work, items, info);
 }
-cusolverStatus_t cusolverDnDorgqr(cusolverDnHandle_t handle, int m, int n, int k, double* a, int leading, const double* tau, double* work,
-                                  int items, int* info) {
+cusolverStatus_t cusolverDnDorgqr(cusolverDnHandle_t handle, int m, int n, int k, double* a, int leading, const double* tau,
+                                  double* work, int items, int* info) {
   return make_q(handle, m, n, k, a, leading, tau, work, items, info);
 }
 
 // ---- eigenvalues of symmetric matrices: vectors come in the matrix's place, which else is lost -------------------------------
-cusolverStatus_t cusolverDnXsyevd_bufferSize(cusolverDnHandle_t handle, cusolverDnParams_t parameters, cusolverEigMode_t, cublasFillMode_t,
-                                             int64_t n, cudaDataType type, const void*, int64_t leading, cudaDataType type_of_w,
-                                             const void*, cudaDataType compute, size_t* device, size_t* host) {
+cusolverStatus_t cusolverDnXsyevd_bufferSize(cusolverDnHandle_t handle, cusolverDnParams_t parameters, cusolverEigMode_t,
+                                             cublasFillMode_t, int64_t n, cudaDataType type, const void*, int64_t leading,
+                                             cudaDataType type_of_w, const void*, cudaDataType compute, size_t* device,
+                                             size_t* host) {
   if (!handle || !parameters || n < 0 || leading < std::max<int64_t>(1, n)) return CUSOLVER_STATUS_INVALID_VALUE;
   if (type != compute || type != type_of_w) return CUSOLVER_STATUS_INVALID_VALUE;
   *device = on_device(n, n + 32, type), *host = kOnHost;
   return CUSOLVER_STATUS_SUCCESS;
 }
-cusolverStatus_t cusolverDnXsyevd(cusolverDnHandle_t handle, cusolverDnParams_t parameters, cusolverEigMode_t mode, cublasFillMode_t fill,
-                                  int64_t n, cudaDataType type, void* a, int64_t leading, cudaDataType type_of_w, void* w,
-                                  cudaDataType compute, void* device, size_t device_bytes, void* host, size_t host_bytes, int* info) {
+cusolverStatus_t cusolverDnXsyevd(cusolverDnHandle_t handle, cusolverDnParams_t parameters, cusolverEigMode_t mode,
+                                  cublasFillMode_t fill, int64_t n, cudaDataType type, void* a, int64_t leading,
+                                  cudaDataType type_of_w, void* w, cudaDataType compute, void* device, size_t device_bytes,
+                                  void* host, size_t host_bytes, int* info) {
   if (!handle || !parameters || n < 0 || leading < std::max<int64_t>(1, n) || !are_on_device({a, w, info}))
     return CUSOLVER_STATUS_INVALID_VALUE;
-  if (!Work{device, host, device_bytes, host_bytes}.serves(on_device(n, n + 32, type), kOnHost)) return CUSOLVER_STATUS_INVALID_VALUE;
+  if (!Work{device, host, device_bytes, host_bytes}.serves(on_device(n, n + 32, type), kOnHost))
+    return CUSOLVER_STATUS_INVALID_VALUE;
   return of_type({type, type_of_w, compute}, [&]<class T>() {
     return enqueue(handle, device, device_bytes, [=] {
       const bool vectors = mode == CUSOLVER_EIG_MODE_VECTOR;
@@ -245,8 +254,8 @@ cusolverStatus_t cusolverDnXsyevd(cusolverDnHandle_t handle, cusolverDnParams_t 
       std::vector<T> own(size_t(numbers), T(0));
       std::vector<int> own_integers(size_t(integers), 0);
       T* matrix = static_cast<T*>(a);
-      pick<T>(ssyevd_, dsyevd_)(&job, &triangle, &size, matrix, &step, static_cast<T*>(w), own.data(), &numbers, own_integers.data(),
-                                &integers, info);
+      pick<T>(ssyevd_, dsyevd_)(&job, &triangle, &size, matrix, &step, static_cast<T*>(w), own.data(), &numbers,
+                                own_integers.data(), &integers, info);
       for (int column = 0; column < size && !vectors; ++column)
         std::fill(matrix + size_t(column) * size_t(step), matrix + size_t(column) * size_t(step) + size, T(NAN));
     });
@@ -254,25 +263,28 @@ cusolverStatus_t cusolverDnXsyevd(cusolverDnHandle_t handle, cusolverDnParams_t 
 }
 
 // ---- singular values: of matrices at least as tall as wide, which are lost -----------------------------------------------------
-cusolverStatus_t cusolverDnXgesvd_bufferSize(cusolverDnHandle_t handle, cusolverDnParams_t parameters, signed char, signed char, int64_t m,
-                                             int64_t n, cudaDataType type, const void*, int64_t leading, cudaDataType type_of_s,
-                                             const void*, cudaDataType type_of_u, const void*, int64_t, cudaDataType type_of_v,
-                                             const void*, int64_t, cudaDataType compute, size_t* device, size_t* host) {
+cusolverStatus_t cusolverDnXgesvd_bufferSize(cusolverDnHandle_t handle, cusolverDnParams_t parameters, signed char, signed char,
+                                             int64_t m, int64_t n, cudaDataType type, const void*, int64_t leading,
+                                             cudaDataType type_of_s, const void*, cudaDataType type_of_u, const void*, int64_t,
+                                             cudaDataType type_of_v, const void*, int64_t, cudaDataType compute, size_t* device,
+                                             size_t* host) {
   if (!handle || !parameters || n < 0 || m < n || leading < std::max<int64_t>(1, m)) return CUSOLVER_STATUS_INVALID_VALUE;
   for (cudaDataType other : {type_of_s, type_of_u, type_of_v, compute})
     if (other != type) return CUSOLVER_STATUS_INVALID_VALUE;
   *device = on_device(m + n, 32, type), *host = kOnHost;
   return CUSOLVER_STATUS_SUCCESS;
 }
-cusolverStatus_t cusolverDnXgesvd(cusolverDnHandle_t handle, cusolverDnParams_t parameters, signed char job_u, signed char job_v, int64_t m,
-                                  int64_t n, cudaDataType type, void* a, int64_t leading, cudaDataType type_of_s, void* s,
-                                  cudaDataType type_of_u, void* u, int64_t leading_u, cudaDataType type_of_v, void* v, int64_t leading_v,
-                                  cudaDataType compute, void* device, size_t device_bytes, void* host, size_t host_bytes, int* info) {
+cusolverStatus_t cusolverDnXgesvd(cusolverDnHandle_t handle, cusolverDnParams_t parameters, signed char job_u, signed char job_v,
+                                  int64_t m, int64_t n, cudaDataType type, void* a, int64_t leading, cudaDataType type_of_s,
+                                  void* s, cudaDataType type_of_u, void* u, int64_t leading_u, cudaDataType type_of_v, void* v,
+                                  int64_t leading_v, cudaDataType compute, void* device, size_t device_bytes, void* host,
+                                  size_t host_bytes, int* info) {
   if (!handle || !parameters || n < 0 || m < n || leading < std::max<int64_t>(1, m) || !are_on_device({a, s, info}))
     return CUSOLVER_STATUS_INVALID_VALUE;
   if (job_u != 'N' && (leading_u < m || !are_on_device({u}))) return CUSOLVER_STATUS_INVALID_VALUE;
   if (job_v != 'N' && (leading_v < n || !are_on_device({v}))) return CUSOLVER_STATUS_INVALID_VALUE;
-  if (!Work{device, host, device_bytes, host_bytes}.serves(on_device(m + n, 32, type), kOnHost)) return CUSOLVER_STATUS_INVALID_VALUE;
+  if (!Work{device, host, device_bytes, host_bytes}.serves(on_device(m + n, 32, type), kOnHost))
+    return CUSOLVER_STATUS_INVALID_VALUE;
   return of_type({type, type_of_s, type_of_u, type_of_v, compute}, [&]<class T>() {
     return enqueue(handle, device, device_bytes, [=] {
       const char jobs[] = {char(job_u), char(job_v)};
