@@ -14,6 +14,7 @@ Tolerance for_dtype(Tolerance t, DType dtype) {
 std::string difference(const AnyTensor& got, const AnyTensor& wanted, Tolerance tolerance) {
   if (!got.defined()) return "nothing came";
   if (!wanted.defined()) return "the recording has no tensor";
+  if (got.device() != default_device()) return "it is on " + to_string(got.device());
   if (got.dtype() != wanted.dtype()) return std::string("dtype ") + name(got.dtype()) + " instead of " + name(wanted.dtype());
   if (!(got.shape() == wanted.shape())) return "shape " + to_string(got.shape()) + " instead of " + to_string(wanted.shape());
   NoGrad no_grad;

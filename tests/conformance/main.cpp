@@ -1,7 +1,8 @@
-// conformance FOLDER [--floor SUITE=N] [--suite NAME] [--verbose GROUP|all]
+// conformance FOLDER [--floor SUITE=N] [--suite NAME] [--device NAME] [--verbose GROUP|all]
 //
 // Runs recorded calls of another library's functions, modules, optimizers and schedulers against Gradus, forward and backward, and
-// prints what passed, failed and is not implemented. Fails if anything that is implemented does, or fewer than N groups of a suite pass.
+// prints what passed, failed and is not implemented. Fails if anything that is implemented does, or fewer than N groups of a suite pass. With a
+// device, arguments, parameters and results are there.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -10,7 +11,7 @@
 
 int main(int argc, char** argv) {
   using namespace conformance;
-  std::string folder, only;
+  std::string folder, only, device = "cpu";
   std::vector<std::string> verbose;
   std::map<std::string, int> floors;
   for (int k = 1; k < argc; ++k) {
@@ -26,17 +27,25 @@ int main(int argc, char** argv) {
       floors[suite] = std::atoi(number.c_str());
     } else if (argument == "--suite" && more) {
       only = argv[++k];
+    } else if (argument == "--device" && more) {
+      device = argv[++k];
     } else if (argument == "--verbose" && more) {
       verbose.push_back(argv[++k]);
     } else if (folder.empty() && argument[0] != '-') {
       folder = argument;
     } else {
-      std::fprintf(stderr, "usage: conformance FOLDER [--floor SUITE=N] [--suite NAME] [--verbose GROUP|all]\n");
+      std::fprintf(stderr, "usage: conformance FOLDER [--floor SUITE=N] [--suite NAME] [--device NAME] [--verbose GROUP|all]\n");
       return 2;
     }
   }
   if (folder.empty() || lines_of(folder + "/ops.jsonl").empty()) {
     std::fprintf(stderr, "conformance: no recordings in '%s' (ops.jsonl)\n", folder.c_str());
+    return 2;
+  }
+  try {
+    gradus::set_default_device(device);
+  } catch (const gradus::DeviceError& e) {
+    std::fprintf(stderr, "conformance: %s\n", e.what());
     return 2;
   }
   bool good = true;

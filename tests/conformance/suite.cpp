@@ -10,7 +10,8 @@ void Suite::run(const std::string& folder, const std::function<CaseResult(Value&
   std::string base = folder + "/" + name_;
   Tensors tensors;
   if (std::filesystem::exists(base + ".safetensors"))
-    for (auto& [key, tensor] : gradus::load_tensors(base + ".safetensors")) tensors.emplace(key, tensor);
+    for (auto& [key, tensor] : gradus::load_tensors(base + ".safetensors"))
+      tensors.emplace(key, tensor.to(gradus::default_device()));
   for (const std::string& text : lines_of(base + ".jsonl")) {
     Value line = parse(text, tensors);
     const std::string& group = line[group_].s;

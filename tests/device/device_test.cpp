@@ -1,5 +1,6 @@
 // Which devices there are, and what a program sees that asks for one that is not there: the same binary runs on every machine.
 #include <algorithm>
+#include <thread>
 
 #include "tests/check.h"
 #include "tests/device/train_xor.h"
@@ -102,4 +103,39 @@ TEST(WithCuda, RunningOutRaisesAndTheProcessGoesOn) {
   EXPECT_EQ(memory_stats(gpu).in_use, before);
   AnyTensor x = ones({1 << 20}, DType::float32, gpu);
   EXPECT_EQ((x + x).to(kCPU).sum().item(), 2 << 20);
+}
+
+DEVICE_TEST(DefaultDevice, WhatNamesNoDeviceIsMadeThere) {
+  const Device device = device_of_tests();
+  EXPECT_EQ(default_device(), device);
+  nn::Linear layer({.in = 3, .out = 2});
+  nn::BatchNorm2d norm(4);
+  const std::vector<AnyTensor> made = {empty({2}, DType::float32),
+                                       zeros({2}, DType::int64),
+                                       full<float>({}, 3),
+                                       arange(5),
+                                       eye(3),
+                                       rand({2, 2}),
+                                       randperm(5),
+                                       tril_indices(3, 3),
+                                       Tensor<float>{{1, 2}, {3, 4}},
+                                       layer.weight.tensor(),
+                                       norm.running_var.tensor()};
+  for (size_t i = 0; i < made.size(); ++i) EXPECT_EQ(made[i].device(), device) << i;
+  EXPECT_EQ(values(made[8]), (std::vector<double>{1, 2, 3, 4}));
+  float numbers[] = {1, 2};
+  EXPECT_EQ(from_blob(numbers, {2}, DType::float32).device(), kCPU);  // the host's memory stays where it is
+  std::thread([] { EXPECT_EQ(default_device(), kCPU); }).join();      // each thread has its own
+  {
+    DefaultDevice on(kCPU);
+    EXPECT_EQ(ones({1}, DType::float32).device(), kCPU);
+  }
+  EXPECT_EQ(ones({1}, DType::float32).device(), device);
+}
+
+TEST(DefaultDevice, OneThatIsNotThereIsRefusedAtOnce) {
+  message_of<DeviceError>([] { set_default_device(Device("other")); });
+  message_of<DeviceError>([] { DefaultDevice on(Device(DeviceType::cuda, 77)); });
+  message_of<DeviceError>([] { set_default_device(Device(DeviceType::cpu, 1)); });
+  EXPECT_EQ(default_device(), kCPU);
 }
