@@ -19,8 +19,8 @@ struct Picks {
   std::vector<AnyTensor> index;  // one per axis, undefined for an axis that is taken as a whole
   Shape shape, together;         // `together`: what the index tensors broadcast to
   Shape result;
-  Device device;                // of what is indexed
-  int at = 0;                   // where the axes of `together` stand in the result
+  Device device;  // of what is indexed
+  int at = 0;     // where the axes of `together` stand in the result
   IndexRange range = IndexRange::both_ways;
 
   /// Masks become indices, all are checked to be integers and to broadcast. Fewer indices than axes: the rest is taken whole.

@@ -70,7 +70,8 @@ template <Element T = int64_t> Tensor<T> arange(Scalar end, Device device = defa
 template <Element T = float> Tensor<T> linspace(double start, double end, int64_t n, Device device = default_device()) {
   return Tensor<T>(linspace(start, end, n, dtype_of<T>, device));
 }
-template <Element T = float> Tensor<T> logspace(double start, double end, int64_t n, double base = 10, Device device = default_device()) {
+template <Element T = float>
+Tensor<T> logspace(double start, double end, int64_t n, double base = 10, Device device = default_device()) {
   return Tensor<T>(logspace(start, end, n, base, dtype_of<T>, device));
 }
 template <Element T = float> Tensor<T> eye(int64_t n, int64_t m = -1, Device device = default_device()) {

@@ -25,9 +25,11 @@ Tensor<int64_t> randperm(int64_t n, Generator& g = default_generator(), Device d
 /// 1 with the probability that p has at that place, else 0; shape and dtype of p. Throws ValueError for p outside [0, 1].
 AnyTensor bernoulli(const AnyTensor& p, Generator& g = default_generator());
 /// 1 with probability p, else 0.
-AnyTensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g = default_generator(), Device device = default_device());
+AnyTensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g = default_generator(),
+                    Device device = default_device());
 /// With the density rate * exp(-rate * x) for x > 0.
-AnyTensor exponential(const Shape& shape, double rate, DType dtype, Generator& g = default_generator(), Device device = default_device());
+AnyTensor exponential(const Shape& shape, double rate, DType dtype, Generator& g = default_generator(),
+                      Device device = default_device());
 /// n classes from each row of weights (classes) or (rows, classes), which need not sum to 1: (n) or (rows, n). Without replacement, all
 /// of a row differ. Throws ValueError for negative weights, or fewer positive ones than are asked for.
 Tensor<int64_t> multinomial(const AnyTensor& weights, int64_t n, bool replacement = false, Generator& g = default_generator());
@@ -47,25 +49,27 @@ AnyTensor& random_(AnyTensor& x, int64_t low, int64_t high, Generator& g = defau
 /// From 0 to the largest integer that the dtype counts to (2^24 for float).
 AnyTensor& random_(AnyTensor& x, Generator& g = default_generator());
 
-template <Element T = float> Tensor<T> rand(const Shape& shape, Generator& g = default_generator(), Device device = default_device()) {
+template <Element T = float>
+Tensor<T> rand(const Shape& shape, Generator& g = default_generator(), Device device = default_device()) {
   return Tensor<T>(rand(shape, dtype_of<T>, g, device));
 }
-template <Element T = float>
-Tensor<T> uniform(const Shape& shape, double low, double high, Generator& g = default_generator(), Device device = default_device()) {
+template <Element T = float> Tensor<T> uniform(const Shape& shape, double low, double high, Generator& g = default_generator(),
+                                               Device device = default_device()) {
   return Tensor<T>(uniform(shape, low, high, dtype_of<T>, g, device));
 }
-template <Element T = float> Tensor<T> randn(const Shape& shape, Generator& g = default_generator(), Device device = default_device()) {
+template <Element T = float>
+Tensor<T> randn(const Shape& shape, Generator& g = default_generator(), Device device = default_device()) {
   return Tensor<T>(randn(shape, dtype_of<T>, g, device));
 }
-template <Element T = float>
-Tensor<T> normal(const Shape& shape, double mean, double deviation, Generator& g = default_generator(), Device device = default_device()) {
+template <Element T = float> Tensor<T> normal(const Shape& shape, double mean, double deviation, Generator& g = default_generator(),
+                                              Device device = default_device()) {
   return Tensor<T>(normal(shape, mean, deviation, dtype_of<T>, g, device));
 }
 template <class T> Tensor<T> normal(const Tensor<T>& mean, const Tensor<T>& deviation, Generator& g = default_generator()) {
   return Tensor<T>(normal(static_cast<const AnyTensor&>(mean), static_cast<const AnyTensor&>(deviation), g));
 }
-template <Element T = int64_t>
-Tensor<T> randint(int64_t low, int64_t high, const Shape& shape, Generator& g = default_generator(), Device device = default_device()) {
+template <Element T = int64_t> Tensor<T> randint(int64_t low, int64_t high, const Shape& shape, Generator& g = default_generator(),
+                                                 Device device = default_device()) {
   return Tensor<T>(randint(low, high, shape, dtype_of<T>, g, device));
 }
 template <class T> Tensor<T> bernoulli(const Tensor<T>& p, Generator& g = default_generator()) {
