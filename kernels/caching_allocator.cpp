@@ -155,8 +155,8 @@ void CachingAllocator::check_guards(const Block* block) noexcept {
     if (void* event = source_.record(stream)) source_.wait(event), source_.release(event);
   source_.read(around, block->data - kGuard, kGuard, block->stream);
   source_.read(around + kGuard, block->data + block->request, kGuard, block->stream);
-  const auto* const end = around + sizeof around;
-  const auto* const changed = std::find_if(around, end, [](unsigned char c) { return c != kGuardValue; });
+  const unsigned char* const end = around + sizeof around;
+  const auto* const changed = std::find_if<const unsigned char*>(around, end, [](unsigned char c) { return c != kGuardValue; });
   if (changed == end) return;
   const bool before = changed < around + kGuard;
   std::fprintf(stderr, "gradus: memory of %s: something wrote %zu bytes %s a block of %zu bytes\n", name_.c_str(),

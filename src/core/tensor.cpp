@@ -11,7 +11,7 @@ AnyTensor from_values(const void* values, size_t count, const Shape& shape, DTyp
   if (shape.numel() != int64_t(count)) fail<ShapeError>("tensor: ", count, " values do not fill shape ", shape);
   AnyTensor y = empty(shape, dtype, kCPU);
   if (count) std::memcpy(y.raw_data(), values, count * item_size(dtype));
-  return default_device() == kCPU ? y : y.to(default_device());
+  return y.to(gradus::default_device());
 }
 void fail_ragged() { throw ShapeError("tensor: the rows of the list have different lengths"); }
 void fail_dtype(DType wanted, DType got) {

@@ -143,7 +143,7 @@ DEVICE_TEST(Modes, InferenceTensorsMayNotEnterAGraph) {
   message_of<GraphError>([&] { made.requires_grad_(); });
 }
 
-DEVICE_TEST(Modes, BelongToTheirThread) {
+TEST(Modes, BelongToTheirThread) {
   NoGrad no_grad;
   bool other = false;
   std::thread([&] { other = is_grad_enabled(); }).join();

@@ -108,7 +108,7 @@ TEST(WithCuda, RunningOutRaisesAndTheProcessGoesOn) {
 DEVICE_TEST(DefaultDevice, WhatNamesNoDeviceIsMadeThere) {
   const Device device = device_of_tests();
   EXPECT_EQ(default_device(), device);
-  nn::Linear layer({.in = 3, .out = 2});
+  nn::Linear layer(3, 2);
   nn::BatchNorm2d norm(4);
   const std::vector<AnyTensor> made = {empty({2}, DType::float32),
                                        zeros({2}, DType::int64),
@@ -119,8 +119,8 @@ DEVICE_TEST(DefaultDevice, WhatNamesNoDeviceIsMadeThere) {
                                        randperm(5),
                                        tril_indices(3, 3),
                                        Tensor<float>{{1, 2}, {3, 4}},
-                                       layer.weight.tensor(),
-                                       norm.running_var.tensor()};
+                                       layer.weight,
+                                       norm.running_var};
   for (size_t i = 0; i < made.size(); ++i) EXPECT_EQ(made[i].device(), device) << i;
   EXPECT_EQ(values(made[8]), (std::vector<double>{1, 2, 3, 4}));
   float numbers[] = {1, 2};

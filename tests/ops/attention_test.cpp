@@ -151,7 +151,7 @@ DEVICE_TEST(Attention, FusedBackwardIsTheComposedOne) {
       }
 }
 
-DEVICE_TEST(Attention, SameBitsForAnyNumberOfThreads) {
+TEST(Attention, SameBitsForAnyNumberOfThreads) {
   AnyTensor q = draw({3, 70, 16}, -1, 1, 3, DType::float32), g = draw({3, 70, 16}, -1, 1, 4, DType::float32);
   auto run = [&] {
     AnyTensor x = q.detach().requires_grad_();

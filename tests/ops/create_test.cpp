@@ -107,7 +107,7 @@ DEVICE_TEST(Full, EveryDtypeAndLike) {
   EXPECT_EQ(full<int64_t>({2}, INT64_MAX).vector()[1], INT64_MAX);
 }
 
-DEVICE_TEST(FromBlob, BorrowsAndGivesBack) {
+TEST(FromBlob, BorrowsAndGivesBack) {
   float memory[6] = {1, 2, 3, 4, 5, 6};
   int released = 0;
   {

@@ -68,7 +68,7 @@ DEVICE_TEST(Dropout, KeepsTheLayout) {
   EXPECT_TRUE(dropout(gaps, 0.5).is_contiguous());
 }
 
-DEVICE_TEST(Dropout, SameBitsForAnyNumberOfThreads) {
+TEST(Dropout, SameBitsForAnyNumberOfThreads) {
   AnyTensor x = draw({100003}, 1, 2, 3, DType::float32);
   auto run = [&] {
     Generator g(7);

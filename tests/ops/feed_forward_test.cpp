@@ -148,7 +148,7 @@ DEVICE_TEST(FeedForward, RefusesWeightsThatWereWrittenSince) {
   }
 }
 
-DEVICE_TEST(FeedForward, KeepsTheLayerBetweenTwiceAndOnlyForAGraph) {
+TEST(FeedForward, KeepsTheLayerBetweenTwiceAndOnlyForAGraph) {
   constexpr int64_t kRows = 512, kHidden = 4096, kBytes = kRows * kHidden * 4;
   const std::vector<AnyTensor> in = layers({kRows, 16}, kHidden, 16, DType::float32);
   auto kept_by = [&](const Function& f, bool graph) {
@@ -162,7 +162,7 @@ DEVICE_TEST(FeedForward, KeepsTheLayerBetweenTwiceAndOnlyForAGraph) {
   EXPECT_GT(kept_by(at_once, true), 1.9) << "the measure is right";
 }
 
-DEVICE_TEST(FeedForward, BitsDoNotDependOnTheNumberOfThreads) {
+TEST(FeedForward, BitsDoNotDependOnTheNumberOfThreads) {
   for (DType t : {DType::float32, DType::bfloat16}) {
     const std::vector<AnyTensor> in = layers({130, 70}, 300, 70, t);
     auto run = [&](int threads) {

@@ -346,7 +346,7 @@ DEVICE_TEST(Reduce, WidthsAndDepthsAroundTheBlocks) {
     }
   }
 }
-DEVICE_TEST(Reduce, SameBitsForAnyNumberOfThreads) {
+TEST(Reduce, SameBitsForAnyNumberOfThreads) {
   AnyTensor x = draw({1 << 21}, -1, 1, 9, DType::float32);
   std::vector<AnyTensor> views = {x,
                                   x.reshape({1 << 11, 1 << 10}),

@@ -187,7 +187,7 @@ DEVICE_TEST(Strided, Reversed) {
 }
 
 // Large enough to be written past the caches, with whole and with ragged rows. The same elements in small pieces take other ways.
-DEVICE_TEST(Strided, StoresPastTheCaches) {
+TEST(Strided, StoresPastTheCaches) {
   for (auto [rows, columns] : {std::pair<int64_t, int64_t>{2048, 4112}, {2900, 2901}, {8388608 + 37, 1}}) {
     AnyTensor a = pattern({rows, columns}, DType::float32), b = pattern({rows, columns}, DType::float32, 1);
     AnyTensor turned = pattern({columns, rows}, DType::float32, 2).transpose(0, 1), row = pattern({columns}, DType::float32, 3);
@@ -207,7 +207,7 @@ DEVICE_TEST(Strided, StoresPastTheCaches) {
   }
 }
 
-DEVICE_TEST(Strided, RowsPastTheCaches) {
+TEST(Strided, RowsPastTheCaches) {
   AnyTensor x = draw({4096, 2064}, -3, 3, 1, DType::float32), g = draw({4096, 2064}, -1, 1, 2, DType::float32);
   AnyTensor w = draw({2064}, -1, 1, 3, DType::float32), b = draw({2064}, -1, 1, 4, DType::float32);
   NoGrad no_grad;

@@ -132,7 +132,7 @@ DEVICE_TEST(Optimizers, AnyLayoutOfParameterAndGradient) {
   EXPECT_NE(message_of<ShapeError>([&] { c.step(); }).find("contiguous"), std::string::npos);
 }
 
-DEVICE_TEST(Optimizers, TheSameForAnyNumberOfThreads) {
+TEST(Optimizers, TheSameForAnyNumberOfThreads) {
   auto run = [](int threads) {
     set_num_threads(threads);
     std::vector<AnyTensor> parameters;
@@ -277,7 +277,7 @@ DEVICE_TEST(Optimizers, StatesFollowAParameterThatChangesItsDType) {
   EXPECT_LT(testing::distance(net.weight, same.weight), 0.01);
 }
 
-DEVICE_TEST(Optimizers, AStepAllocatesNothing) {
+TEST(Optimizers, AStepAllocatesNothing) {
   std::vector<AnyTensor> parameters;
   for (int64_t n : {784 * 128, 128, 1280, 10}) parameters.push_back(draw({n}, -1, 1, 1, DType::float32).requires_grad_());
   for (AnyTensor& p : parameters) p.set_grad(draw(p.shape(), -1, 1, 2, DType::float32));
