@@ -42,7 +42,7 @@ AnyTensor& trunc_normal_(AnyTensor& w, double mean, double deviation, double low
     }
     p[i] = x;
   }
-  return w.copy_(u);
+  return w.copy_(u.to(w.device()));
 }
 AnyTensor& constant_(AnyTensor& w, double value) {
   NoGrad no_grad;
@@ -69,7 +69,7 @@ AnyTensor& orthogonal_(AnyTensor& w, double gain, Generator& g) {
   AnyTensor diagonal = sum(r * eye(r.size(0), r.size(1), DType::float64, kCPU), {0});
   q = q * where(diagonal < 0, -1, ones_like(diagonal));
   if (rows < columns) q = q.t();
-  return w.copy_(reshape(q * gain, w.shape()));
+  return w.copy_(reshape(q * gain, w.shape()).to(w.device()));
 }
 
 Fan fan_of(const AnyTensor& w) {

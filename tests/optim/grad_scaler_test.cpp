@@ -58,7 +58,7 @@ DEVICE_TEST(GradScaler, OneBadElementOfManyParametersIsFound) {
         optim::SGD optimizer(parameters, {.lr = 1});
         for (size_t i = 0; i < 3; ++i) {
           Tensor<float> g = full<float>({9999}, 3e38f);  // the largest numbers are no infinities, and neither is their sum one here
-          if (i == where) put(g, place, bad);
+          if (i == where) testing::put(g, place, bad);
           parameters[i].set_grad(g);
         }
         optim::GradScaler scaler({.init_scale = 2});

@@ -66,7 +66,7 @@ std::vector<Recording> recordings() {
 AnyTensor tiled(const Pair& p, int64_t n, DType dtype) {
   AnyTensor x = empty({n}, DType::float64, kCPU);
   for (int64_t i = 0; i < n; ++i) static_cast<double*>(x.raw_data())[i] = p.v[i % 2];
-  return placed(x.to(dtype));
+  return testing::placed(x.to(dtype));
 }
 /// The largest difference from the two numbers, relative to 0.1 + |number|.
 double off(const AnyTensor& x, const Pair& p) {
