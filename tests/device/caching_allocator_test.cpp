@@ -2,6 +2,7 @@
 #include "kernels/caching_allocator.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <random>
 
