@@ -23,7 +23,7 @@ struct Product {
 
 bool kept_as_vectors(const AnyTensor& leaf) { return Gradient::of(leaf).column().defined(); }
 
-DEVICE_TEST(Gradient, OfOneRowIsKeptAsVectorsUntilItIsRead) {
+TEST(Gradient, OfOneRowIsKeptAsVectorsUntilItIsRead) {
   for (DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
     Product p(dtype);
     p.backward();
@@ -149,7 +149,7 @@ template <class Optimizer> void steps_alike(DType dtype, int64_t in, const typen
       if (read) {
         EXPECT_TRUE(p.weight.grad().defined());
       }
-      ASSERT_NE(kept_as_vectors(p.weight), read);
+      ASSERT_EQ(kept_as_vectors(p.weight), !read && p.x.device() == kCPU);  // a GPU has a tensor at once
       optimizer.step();
       NoGrad no_grad;
       p.x.mul_(0.9);
