@@ -170,7 +170,7 @@ Module::Unmatched Module::load_state(const NamedTensors& state, bool strict) {
     throw ValueError(text + " pass strict = false to load what matches");
   }
   NoGrad no_grad;
-  for (auto& [to, from] : pairs) to.copy_(from.detach());
+  for (auto& [to, from] : pairs) to.copy_(from.detach().to(to.device()));
   return unmatched;
 }
 
