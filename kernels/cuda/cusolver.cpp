@@ -63,6 +63,7 @@ struct Handle {
 class Solver {
  public:
   Solver(const char* op, DType t) : lib(library(op)), type(t == DType::float64 ? CUDA_R_64F : CUDA_R_32F), op_(op), lock_(mutex()) {
+    if (Recording* r = Recording::current()) r->op = op;  // not the copy before it
     refuse_while_recording("decomposes matrices by cuSOLVER, whose calls may wait for the GPU");
     static std::unordered_map<int, Handle> handles;
     Handle& h = handles[selected_device()];
