@@ -177,7 +177,7 @@ TEST(FeedForward, BitsDoNotDependOnTheNumberOfThreads) {
   }
 }
 
-DEVICE_TEST(FeedForward, OneRowLeavesWeightsOuterProducts) {
+TEST(FeedForward, OneRowLeavesWeightsOuterProducts) {
   std::vector<AnyTensor> one = leaves(layers({1, 160}, 320, 160)), three = leaves(layers({1, 160}, 320, 160));
   const AnyTensor v = draw({1, 160}, -1, 1, 11);
   at_once(one).backward(v), composed(three).backward(v);
