@@ -1,7 +1,4 @@
-// Leaves, hooks, functions of one's own, checkpoints.
-#include <memory>
-
-#include "gradus/core/random.h"
+// Leaves, hooks, functions of one's own.
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "src/autograd/engine.h"
@@ -171,42 +168,6 @@ std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)> custom_func
         attach(outputs.data(), int(outputs.size()), std::move(owner));
         return outputs;
       };
-}
-
-std::vector<AnyTensor> checkpoint(const std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)>& f,
-                                  const std::vector<AnyTensor>& inputs) {
-  auto state = std::make_shared<GeneratorState>(default_generator().state());
-  return custom_function(
-      "checkpoint",
-      [&](FunctionContext& c, const std::vector<AnyTensor>& in) {
-        c.save(in);
-        return f(in);
-      },
-      [f, state](FunctionContext& c, const std::vector<AnyTensor>& cotangents) {
-        std::vector<AnyTensor> in = c.saved(), again, leaves, of;
-        for (AnyTensor& x : in) {
-          AnyTensor leaf = x.defined() ? x.detach() : x;
-          if (x.defined() && x.requires_grad()) leaf.requires_grad_(), leaves.push_back(leaf);
-          again.push_back(leaf);
-        }
-        GeneratorState now = default_generator().state();
-        default_generator().set_state(*state);
-        std::vector<AnyTensor> outputs;
-        {
-          EnableGrad on;
-          outputs = f(again);
-        }
-        default_generator().set_state(now);
-        std::vector<AnyTensor> roots, gs;
-        for (size_t k = 0; k < outputs.size(); ++k)
-          if (outputs[k].requires_grad()) roots.push_back(outputs[k]), gs.push_back(cotangents[k]);
-        std::vector<AnyTensor> result(in.size());
-        if (roots.empty()) return result;
-        gradus::backward(roots, gs);  // parameters that f closes over gather their gradients here
-        for (size_t i = 0; i < in.size(); ++i)
-          if (again[i].defined() && again[i].requires_grad()) result[i] = again[i].grad();
-        return result;
-      })(inputs);
 }
 
 AnomalyMode::AnomalyMode() : before_(anomaly_mode.exchange(true)) {}

@@ -83,18 +83,22 @@ Rows class_rows(const AnyTensor& x, const Classes& c) {
   kernel(kName, &KernelTable::cross_entropy, x)(array(losses), array(lse), array(in), array(c.target), array(c.weight),
                                                 c.ignore_index, c.smoothing, facts);
   if (facts[0] >= 0) fail_class(kName, c.target, facts[0], x.shape()[1]);
-  record(kName, losses, {&x}, [x = Saved(x), lse, c](const AnyTensor& g, AnyTensor* grads) mutable {
-    if (is_grad_enabled()) {
-      AnyTensor logits = x();
-      grads[0] = rows_gradient(to(g, logits.dtype()), logits, c);
-      return;
-    }
-    // Logits are often the largest tensor of all: where nobody will read them again, their gradient takes their place.
-    AnyTensor in = dense(x.give()), dx = owned_alone(in) ? in : empty(in.shape(), in.dtype(), in.device());
-    kernel(kName, &KernelTable::cross_entropy_backward, in)(array(dx), array(g), array(in), array(lse), array(c.target),
-                                                            array(c.weight), c.ignore_index, c.smoothing);
-    grads[0] = std::move(dx);
-  });
+  // A buffer of labels that is filled anew before backward would give classes that nobody checked.
+  record(kName, losses, {&x},
+         [x = Saved(x), lse, target = Saved(c.target), weight = Saved(c.weight), ignore_index = c.ignore_index,
+          smoothing = c.smoothing](const AnyTensor& g, AnyTensor* grads) mutable {
+           Classes c{target(), weight(), ignore_index, smoothing};
+           if (is_grad_enabled()) {
+             AnyTensor logits = x();
+             grads[0] = rows_gradient(to(g, logits.dtype()), logits, c);
+             return;
+           }
+           // Logits are often the largest tensor of all: where nobody will read them again, their gradient takes their place.
+           AnyTensor in = dense(x.give()), dx = owned_alone(in) ? in : empty(in.shape(), in.dtype(), in.device());
+           kernel(kName, &KernelTable::cross_entropy_backward, in)(array(dx), array(g), array(in), array(lse), array(c.target),
+                                                                   array(c.weight), c.ignore_index, c.smoothing);
+           grads[0] = std::move(dx);
+         });
   return {losses, facts[1]};
 }
 

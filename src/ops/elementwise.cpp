@@ -331,9 +331,10 @@ AnyTensor where(const AnyTensor& c, const AnyTensor& a, const AnyTensor& b) {
   const AnyTensor* in[] = {&c, &a, &b};
   // A broadcast condition may not decide the layout: its dtype is another, its shape need not be.
   AnyTensor y = compute("where", kernel("where", &KernelTable::where, a), in, 3, a.dtype(), a.dtype(), kNoScalars);
-  record("where", y, {&a, &b}, [c](const AnyTensor& g, AnyTensor* grads) {
-    if (wanted(0)) grads[0] = where(c, g, 0);
-    if (wanted(1)) grads[1] = where(c, 0, g);
+  record("where", y, {&a, &b}, [c = Saved(c)](const AnyTensor& g, AnyTensor* grads) {
+    AnyTensor condition = c();
+    if (wanted(0)) grads[0] = where(condition, g, 0);
+    if (wanted(1)) grads[1] = where(condition, 0, g);
   });
   return y;
 }

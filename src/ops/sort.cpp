@@ -29,9 +29,10 @@ struct Selection {
   int64_t length(const AnyTensor& x) const { return x.dim() ? x.shape()[axis] : 1; }
   AnyValuesIndices finish(const char* op, const AnyTensor& x, bool keepdim = true) {
     if (is_float(x.dtype()))
-      record(op, out.values, {&x}, [axis = axis, from = x.shape(), index = out.indices](const AnyTensor& g, AnyTensor* grads) {
-        grads[0] = scatter_add(zeros(from, g.dtype(), g.device()), axis, index, g);
-      });
+      record(op, out.values, {&x},
+             [axis = axis, from = x.shape(), index = Saved(out.indices)](const AnyTensor& g, AnyTensor* grads) {
+               grads[0] = scatter_add(zeros(from, g.dtype(), g.device()), axis, index(), g);
+             });
     if (keepdim || x.dim() == 0) return out;
     return {squeeze(out.values, axis), squeeze(out.indices, axis)};
   }
