@@ -56,6 +56,12 @@ Shape reduced_shape(const Shape& shape, const AxisSet& axes, bool keepdim) {
   return out;
 }
 
+void record_without_gradient(const char* op, AnyTensor& output, const Inputs& inputs) {
+  record(op, output, inputs, [op](const AnyTensor&, AnyTensor*) {
+    fail<GraphError>(op, ": has no gradient; give it what detach() returns, or call it under NoGrad");
+  });
+}
+
 AnyTensor dense(const AnyTensor& x) {
   if (x.is_contiguous()) return x;
   NoGrad no_grad;

@@ -120,6 +120,7 @@ AnyTensor bernoulli(const AnyTensor& p, Generator& g) {
   draw_into(y, g, is_wide(p), [&, f = kernel("bernoulli", &KernelTable::bernoulli, p)](const Array& to, Draw draw) {
     f(to, array(probability), draw, 0);
   });
+  record_without_gradient("bernoulli", y, {&p});
   return y;
 }
 AnyTensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g, Device device) {

@@ -90,6 +90,11 @@ AnyUnique different_slices(const char* op, const AnyTensor& x, int64_t axis, boo
   return {index_select(x.detach(), d, first), groups.inverse, groups.counts};
 }
 
+AnyUnique without_gradient(const char* op, const AnyTensor& x, AnyUnique found) {
+  if (is_float(x.dtype())) record_without_gradient(op, found.values, {&x});
+  return found;
+}
+
 }  // namespace
 
 AnyValuesIndices sort(const AnyTensor& x, int64_t axis, bool descending) {
@@ -146,10 +151,16 @@ AnyTensor nanmedian(const AnyTensor& x) {
 AnyValuesIndices cummax(const AnyTensor& x, int64_t axis) { return extreme_so_far("cummax", x, axis, true); }
 AnyValuesIndices cummin(const AnyTensor& x, int64_t axis) { return extreme_so_far("cummin", x, axis, false); }
 
-AnyUnique unique(const AnyTensor& x) { return different("unique", x, false); }
-AnyUnique unique_consecutive(const AnyTensor& x) { return different("unique_consecutive", x, true); }
-AnyUnique unique(const AnyTensor& x, int64_t axis) { return different_slices("unique", x, axis, false); }
-AnyUnique unique_consecutive(const AnyTensor& x, int64_t axis) { return different_slices("unique_consecutive", x, axis, true); }
+AnyUnique unique(const AnyTensor& x) { return without_gradient("unique", x, different("unique", x, false)); }
+AnyUnique unique_consecutive(const AnyTensor& x) {
+  return without_gradient("unique_consecutive", x, different("unique_consecutive", x, true));
+}
+AnyUnique unique(const AnyTensor& x, int64_t axis) {
+  return without_gradient("unique", x, different_slices("unique", x, axis, false));
+}
+AnyUnique unique_consecutive(const AnyTensor& x, int64_t axis) {
+  return without_gradient("unique_consecutive", x, different_slices("unique_consecutive", x, axis, true));
+}
 
 Tensor<int64_t> searchsorted(const AnyTensor& sequence, const AnyTensor& values, bool right) {
   check_same("searchsorted", sequence, values);
