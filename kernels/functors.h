@@ -19,6 +19,16 @@ GRADUS_FORMULA silu_slope(N x) {
   N s = sigmoid(x);
   return s * (1 + x * (1 - s));
 }
+// The vector functions square what they are given or add to it, and overflow long before their results do.
+GRADUS_FORMULA asinh_of(N x) {
+  N far = log(abs(x)) + kLn2;
+  return where(abs(x) > 1e18, where(x < 0, -far, far), asinh(x));
+}
+GRADUS_FORMULA acosh_of(N x) { return where(x > 1e18, log(x) + kLn2, acosh(x)); }
+GRADUS_FORMULA log1p_of(N x) {
+  N y = log1p(where(x > 1e30, 0x1p-6 * x, x));
+  return where(x > 1e30, y + 6 * kLn2, y);
+}
 GRADUS_FORMULA softplus_of(N x) { return maximum(x, 0) + log1p(exp(-abs(x))); }
 GRADUS_FORMULA mish_slope(N x) {
   N t = tanh(softplus_of(x));

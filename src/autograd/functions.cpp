@@ -18,7 +18,8 @@ AnyTensor& AnyTensor::requires_grad_(bool on) {
     return *this;
   }
   if (impl_->node) return *this;
-  if (!is_float(dtype())) fail<DTypeError>("requires_grad_: only floating point tensors have gradients, this is ", dtype());
+  if (!is_float(dtype()))
+    fail<DTypeError>("requires_grad_: only floating point tensors have gradients, this is ", dtype(), "; cast with to<float>()");
   if (impl_->inference) fail<GraphError>("requires_grad_: the tensor was made under InferenceMode; clone() it first");
   auto* leaf = new Leaf;
   impl_->node = Ref<Node>(leaf);
@@ -41,18 +42,21 @@ AnyTensor AnyTensor::grad() const {
 }
 
 void AnyTensor::set_grad(AnyTensor gradient) const {
-  if (!defined() || !impl_->node || !is_leaf()) fail<GraphError>("set_grad: the tensor is no leaf that requires a gradient");
+  if (!defined() || !impl_->node || !is_leaf())
+    fail<GraphError>("set_grad: the tensor is no leaf that requires a gradient; call requires_grad_() first");
   if (gradient.defined()) {
     if (!(gradient.shape() == shape()))
-      fail<ShapeError>("set_grad: the gradient has shape ", gradient.shape(), ", the tensor ", shape());
-    if (gradient.dtype() != dtype()) fail<DTypeError>("set_grad: the gradient is ", gradient.dtype(), ", the tensor ", dtype());
+      fail<ShapeError>("set_grad: the gradient has shape ", gradient.shape(), ", the tensor ", shape(), "; they must be equal");
+    if (gradient.dtype() != dtype())
+      fail<DTypeError>("set_grad: the gradient is ", gradient.dtype(), ", the tensor ", dtype(), "; cast it with to()");
   }
   auto& leaf = static_cast<Leaf&>(*impl_->node);
   leaf.grad = std::move(gradient), leaf.column = {}, leaf.row = {};
 }
 
 void AnyTensor::retain_grad() const {
-  if (!requires_grad()) fail<GraphError>("retain_grad: the tensor does not require a gradient");
+  if (!requires_grad())
+    fail<GraphError>("retain_grad: the tensor does not require a gradient; call requires_grad_() on what it is made of");
   if (is_leaf()) return;
   NodeExtras& extras = extras_of(*impl_->node);
   if (extras.retain.size() <= impl_->slot) extras.retain.resize(impl_->slot + 1), extras.retained.resize(impl_->slot + 1);
@@ -60,7 +64,8 @@ void AnyTensor::retain_grad() const {
 }
 
 HookHandle register_hook(const AnyTensor& x, std::function<AnyTensor(const AnyTensor&)> hook) {
-  if (!x.defined() || !x.requires_grad()) fail<GraphError>("register_hook: the tensor does not require a gradient");
+  if (!x.defined() || !x.requires_grad())
+    fail<GraphError>("register_hook: the tensor does not require a gradient; call requires_grad_() on what it is made of");
   const Ref<Node>& node = x.impl()->node;
   if (node->is_leaf() && !static_cast<Leaf&>(*node).counted) static_cast<Leaf&>(*node).counted = true, ++hooked_leaves;
   uint64_t id = next_hook++;
@@ -70,7 +75,8 @@ HookHandle register_hook(const AnyTensor& x, std::function<AnyTensor(const AnyTe
 
 HookHandle register_post_accumulate_hook(const AnyTensor& leaf, std::function<void(AnyTensor&)> hook) {
   if (!leaf.defined() || !leaf.requires_grad() || !leaf.is_leaf())
-    fail<GraphError>("register_post_accumulate_hook: needs a leaf that requires a gradient");
+    fail<GraphError>(
+        "register_post_accumulate_hook: needs a leaf that requires a gradient; use register_hook() for what an op made");
   const Ref<Node>& node = leaf.impl()->node;
   if (!static_cast<Leaf&>(*node).counted) static_cast<Leaf&>(*node).counted = true, ++hooked_leaves;
   uint64_t id = next_hook++;

@@ -20,7 +20,9 @@ void check_dtype(const char* op, const char* what, const AnyTensor& x, DType wan
 
 void check_rank(const char* op, const char* what, const AnyTensor& x, int rank) {
   check_defined(op, x);
-  if (x.dim() != rank) fail<ShapeError>(op, ": ", what, " has shape ", x.shape(), "; ", rank, " dimensions are needed");
+  if (x.dim() != rank)
+    fail<ShapeError>(op, ": ", what, " has shape ", x.shape(), "; ", rank, rank == 1 ? " dimension is" : " dimensions are",
+                     " needed");
 }
 
 int axis_of(const char* op, int64_t axis, int rank) {

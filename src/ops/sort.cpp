@@ -119,7 +119,8 @@ AnyTensor msort(const AnyTensor& x) {
 AnyValuesIndices topk(const AnyTensor& x, int64_t k, int64_t axis, bool largest, bool sorted) {
   check_defined("topk", x);
   int64_t n = x.dim() ? x.shape()[axis_of("topk", axis, x.dim())] : 1;
-  if (k < 0 || k > n) fail<ValueError>("topk: k is ", k, ", axis ", axis, " of ", x.shape(), " has ", n, " elements");
+  if (k < 0 || k > n)
+    fail<ValueError>("topk: k is ", k, ", axis ", axis, " of ", x.shape(), " has ", n, " elements; k may be 0 to ", n);
   Selection s("topk", x, axis, k);
   kernel("topk", &KernelTable::top, x)(array(s.out.values), array(s.out.indices), array(s.in), s.axis, largest, sorted);
   return s.finish("topk", x);
