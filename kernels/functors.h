@@ -19,6 +19,16 @@ GRADUS_FORMULA silu_slope(N x) {
   N s = sigmoid(x);
   return s * (1 + x * (1 - s));
 }
+// The vector functions square what they are given or add to it, and overflow long before their results do.
+GRADUS_FORMULA asinh_of(N x) {
+  N far = log(abs(x)) + kLn2;
+  return where(abs(x) > 1e18, where(x < 0, -far, far), asinh(x));
+}
+GRADUS_FORMULA acosh_of(N x) { return where(x > 1e18, log(x) + kLn2, acosh(x)); }
+GRADUS_FORMULA log1p_of(N x) {
+  N y = log1p(where(x > 1e30, 0x1p-6 * x, x));
+  return where(x > 1e30, y + 6 * kLn2, y);
+}
 GRADUS_FORMULA softplus_of(N x) { return maximum(x, 0) + log1p(exp(-abs(x))); }
 GRADUS_FORMULA mish_slope(N x) {
   N t = tanh(softplus_of(x));
@@ -37,17 +47,27 @@ GRADUS_FORMULA gelu_tanh_slope(N x) {
 GRADUS_FORMULA first_share(N g, N lesser, N greater) {
   return where(lesser < greater, g, where(lesser > greater, zero(g), 0.5 * g));
 }
+/// The slope of pow(x, p): nothing where p is 0, also at x = 0, where pow(x, -1) is infinite.
+GRADUS_FORMULA pow_slope(N x, N p) { return where(p == 0, zero(x), p * pow(x, p - 1)); }
+/// The slope of y = pow(s, x) in x. A power of 0 is 0, 1 or (x < 0) infinite; the first two have a slope of 0, not of 0 * log(0).
+GRADUS_FORMULA rpow_slope(N y, N s) { return where((s == 0) & (y <= 1), zero(y), y * log(s)); }
 /// With the sign of b, as in Python.
 GRADUS_FORMULA remainder_of(N a, N b) {
   N m = fmod(a, b);
   return where(((m < 0) & (b > 0)) | ((m > 0) & (b < 0)), m + b, m);
 }
+/// How often b goes into a, rounded down: floor_divide * b + remainder is a. Not floor(a / b), which may have been rounded up to a whole
+/// number before it is cut.
 template <class T, int kLanes> GRADUS_FN Number<T, kLanes> floor_divide_of(Number<T, kLanes> a, Number<T, kLanes> b) {
   if constexpr (std::is_integral_v<T>) {
     Number<T, kLanes> q = quotient(a, b), r = a - q * b;
     return where((r != 0) & ((r < 0) != (b < 0)), q - 1, q);
   } else {
-    return floor(a / b);
+    Number<T, kLanes> m = fmod(a, b), q = (a - m) / b;
+    q = where(((m < 0) & (b > 0)) | ((m > 0) & (b < 0)), q - 1, q);
+    Number<T, kLanes> whole = floor(q);
+    whole = where(q - whole > 0.5, whole + 1, whole);  // q is whole but for rounding
+    return where(b == 0, a / b, where(whole == 0, 0 * (a / b), whole));
   }
 }
 #undef GRADUS_FORMULA

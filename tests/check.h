@@ -131,6 +131,13 @@ inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs
 }
 }  // namespace detail
 
+/// Of a gradient and differences. What is not a finite number says nothing, and agrees with nothing.
+inline double finite_distance(const AnyTensor& a, const AnyTensor& b) {
+  for (const AnyTensor* x : {&a, &b})
+    for (double v : values(*x))
+      if (!std::isfinite(v)) return HUGE_VAL;
+  return distance(a, b);
+}
 /// Compares the gradient of f (one output) with central differences under a random cotangent, for every input that requires a
 /// gradient, and then the gradient of that gradient. Inputs are float64 leaves. An empty message means all agree.
 inline std::string gradcheck(const Function& f, const std::vector<AnyTensor>& inputs, const GradcheckOptions& o = {}) {
@@ -143,7 +150,7 @@ inline std::string gradcheck(const Function& f, const std::vector<AnyTensor>& in
   std::vector<AnyTensor> analytic = grad({y}, leaves, {v}, {.allow_unused = true});
   for (size_t k = 0; k < leaves.size(); ++k) {
     AnyTensor got = analytic[k].defined() ? analytic[k] : zeros_like(leaves[k].detach());
-    double d = distance(got, detail::numeric(f, inputs, which[k], v, o.step));
+    double d = finite_distance(got, detail::numeric(f, inputs, which[k], v, o.step));
     if (!(d < o.tolerance)) return "gradient of input " + std::to_string(which[k]) + " is off by " + std::to_string(d);
   }
   if (!o.second) return "";
@@ -161,7 +168,7 @@ inline std::string gradcheck(const Function& f, const std::vector<AnyTensor>& in
     if (g.requires_grad()) second = grad({g}, leaves, {w}, {.allow_unused = true});
     for (size_t j = 0; j < leaves.size(); ++j) {
       AnyTensor got = second[j].defined() ? second[j] : zeros_like(leaves[j].detach());
-      double d = distance(got, detail::numeric(slope, inputs, which[j], w, o.step));
+      double d = finite_distance(got, detail::numeric(slope, inputs, which[j], w, o.step));
       if (!(d < o.second_tolerance))
         return "second gradient " + std::to_string(which[k]) + ", " + std::to_string(which[j]) + " is off by " + std::to_string(d);
     }

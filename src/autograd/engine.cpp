@@ -23,6 +23,7 @@ struct Wanted {
 struct WalkOptions {
   bool keep_graph, create_graph;
   std::vector<Wanted>* wanted = nullptr;  // gradients that reach these are kept there, and leaves are left alone
+  bool ends_at_wanted = false;            // and nothing goes on from there
 };
 
 /// sum += g, in place where nobody else sees sum.
@@ -34,9 +35,11 @@ void gather(AnyTensor& sum, AnyTensor&& g, bool create_graph) {
 }
 
 /// The nodes of which something wanted is an ancestor, the wanted ones included.
-std::unordered_set<const Node*> ancestors_of(const std::vector<AnyTensor>& roots, const std::vector<Wanted>& wanted) {
+std::unordered_set<const Node*> ancestors_of(const std::vector<AnyTensor>& roots, const std::vector<Wanted>& wanted,
+                                             bool ends_there) {
   std::unordered_set<const Node*> needed, seen;
   for (const Wanted& w : wanted) needed.insert(w.node);
+  if (ends_there) seen = needed;
   struct Frame {
     Node* node;
     uint32_t next = 0;
@@ -102,7 +105,7 @@ class Engine {
 
   void run(const std::vector<AnyTensor>& roots, std::vector<AnyTensor> cotangents) {
     std::unordered_set<const Node*> needed;
-    if (options_.wanted) needed = ancestors_of(roots, *options_.wanted);
+    if (options_.wanted) needed = ancestors_of(roots, *options_.wanted, options_.ends_at_wanted);
     current_walk = {nullptr, options_.wanted ? &needed : nullptr, !options_.keep_graph};
     if (!options_.wanted && hooked_leaves.load(std::memory_order_relaxed) > 0) {
       std::vector<Ref<Node>> nodes;
@@ -125,7 +128,7 @@ class Engine {
     for (Ref<Node>& leaf : waiting_)  // those whose last consumers never ran
       if (leaf->pending) finish(static_cast<Leaf&>(*leaf));
     waiting_.clear();
-    if (options_.wanted) finish_wanted();
+    if (options_.wanted && !options_.ends_at_wanted) finish_wanted();
   }
 
  private:
@@ -141,7 +144,9 @@ class Engine {
   void arrive(Ref<Node>& edge, uint32_t slot, AnyTensor&& g, bool keep) {
     Node& node = *edge;
     if (!(g.shape() == shape(node, slot))) g = sum_to(g, shape(node, slot));
-    if (node.is_leaf() && options_.wanted) return gather_wanted(node, std::move(g));
+    if (options_.wanted && (node.is_leaf() || options_.ends_at_wanted)) {
+      if (gather_wanted(node, slot, g) || node.is_leaf()) return;
+    }
     if (node.is_leaf()) {
       auto& leaf = static_cast<Leaf&>(node);
       if (!leaf.counted) return node.backward(g, nullptr, options_.create_graph);
@@ -162,16 +167,18 @@ class Engine {
     std::push_heap(heap_.begin(), heap_.end(), deeper_last);
   }
 
-  /// For grad(): a leaf may stand in graphs of several threads, so its share of this walk is gathered here and not at the leaf.
-  void gather_wanted(Node& leaf, AnyTensor&& g) {
+  /// For grad(): a leaf may stand in graphs of several threads, so its share of this walk is gathered here and not at the leaf. The same for
+  /// nodes at which the walk ends: they are another walk's. False where nobody wants it.
+  bool gather_wanted(Node& node, uint32_t slot, AnyTensor& g) {
     for (Wanted& w : *options_.wanted) {
-      if (w.node != &leaf) continue;
+      if (w.node != &node || w.slot != slot) continue;
       if (w.grad)
         gather(w.grad, std::move(g), options_.create_graph);
       else
         w.grad = std::move(g);
-      return;
+      return true;
     }
+    return false;
   }
   /// At the end: hooks see a leaf's whole gradient; a leaf that was asked for twice gets it twice.
   void finish_wanted() {
@@ -348,6 +355,17 @@ std::vector<AnyTensor> grad(const std::vector<AnyTensor>& outputs, const std::ve
                        "; pass {.allow_unused = true} to get an undefined tensor");
     grads.push_back(std::move(w.grad));
   }
+  return grads;
+}
+
+std::vector<AnyTensor> gradients_up_to(const std::vector<AnyTensor>& outputs, const std::vector<AnyTensor>& cotangents,
+                                       const std::vector<Edge>& ends, bool create_graph) {
+  std::vector<Wanted> wanted;
+  for (const Edge& end : ends) wanted.push_back({end.node.get(), end.slot, {}});
+  Engine({.keep_graph = create_graph, .create_graph = create_graph, .wanted = &wanted, .ends_at_wanted = true})
+      .run(outputs, cotangents);
+  std::vector<AnyTensor> grads;
+  for (Wanted& w : wanted) grads.push_back(std::move(w.grad));
   return grads;
 }
 

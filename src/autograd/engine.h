@@ -63,6 +63,12 @@ struct Walk {
 inline bool owned_alone(const AnyTensor& x) { return x.ref().unique() && x.impl()->storage.unique(); }
 
 extern thread_local constinit Walk current_walk;
+/// The greatest sequence number that this thread has given: what is made later has a greater one.
+uint64_t latest_sequence();
+/// Gradients of outputs as grad() gives them, for nodes rather than tensors; undefined where none arrives. The walk ends at these nodes:
+/// what lies beyond them is another walk's.
+std::vector<AnyTensor> gradients_up_to(const std::vector<AnyTensor>& outputs, const std::vector<AnyTensor>& cotangents,
+                                       const std::vector<Edge>& ends, bool create_graph);
 /// In a rule: what has been gathered of the gradient of the input of that number, where the rule may add its share in place and hand on
 /// none; else undefined.
 AnyTensor gathered_for(uint32_t input);

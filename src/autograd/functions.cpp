@@ -1,7 +1,4 @@
-// Leaves, hooks, functions of one's own, checkpoints.
-#include <memory>
-
-#include "gradus/core/random.h"
+// Leaves, hooks, functions of one's own.
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "src/autograd/engine.h"
@@ -21,7 +18,8 @@ AnyTensor& AnyTensor::requires_grad_(bool on) {
     return *this;
   }
   if (impl_->node) return *this;
-  if (!is_float(dtype())) fail<DTypeError>("requires_grad_: only floating point tensors have gradients, this is ", dtype());
+  if (!is_float(dtype()))
+    fail<DTypeError>("requires_grad_: only floating point tensors have gradients, this is ", dtype(), "; cast with to<float>()");
   if (impl_->inference) fail<GraphError>("requires_grad_: the tensor was made under InferenceMode; clone() it first");
   auto* leaf = new Leaf;
   impl_->node = Ref<Node>(leaf);
@@ -44,18 +42,21 @@ AnyTensor AnyTensor::grad() const {
 }
 
 void AnyTensor::set_grad(AnyTensor gradient) const {
-  if (!defined() || !impl_->node || !is_leaf()) fail<GraphError>("set_grad: the tensor is no leaf that requires a gradient");
+  if (!defined() || !impl_->node || !is_leaf())
+    fail<GraphError>("set_grad: the tensor is no leaf that requires a gradient; call requires_grad_() first");
   if (gradient.defined()) {
     if (!(gradient.shape() == shape()))
-      fail<ShapeError>("set_grad: the gradient has shape ", gradient.shape(), ", the tensor ", shape());
-    if (gradient.dtype() != dtype()) fail<DTypeError>("set_grad: the gradient is ", gradient.dtype(), ", the tensor ", dtype());
+      fail<ShapeError>("set_grad: the gradient has shape ", gradient.shape(), ", the tensor ", shape(), "; they must be equal");
+    if (gradient.dtype() != dtype())
+      fail<DTypeError>("set_grad: the gradient is ", gradient.dtype(), ", the tensor ", dtype(), "; cast it with to()");
   }
   auto& leaf = static_cast<Leaf&>(*impl_->node);
   leaf.grad = std::move(gradient), leaf.column = {}, leaf.row = {};
 }
 
 void AnyTensor::retain_grad() const {
-  if (!requires_grad()) fail<GraphError>("retain_grad: the tensor does not require a gradient");
+  if (!requires_grad())
+    fail<GraphError>("retain_grad: the tensor does not require a gradient; call requires_grad_() on what it is made of");
   if (is_leaf()) return;
   NodeExtras& extras = extras_of(*impl_->node);
   if (extras.retain.size() <= impl_->slot) extras.retain.resize(impl_->slot + 1), extras.retained.resize(impl_->slot + 1);
@@ -63,7 +64,8 @@ void AnyTensor::retain_grad() const {
 }
 
 HookHandle register_hook(const AnyTensor& x, std::function<AnyTensor(const AnyTensor&)> hook) {
-  if (!x.defined() || !x.requires_grad()) fail<GraphError>("register_hook: the tensor does not require a gradient");
+  if (!x.defined() || !x.requires_grad())
+    fail<GraphError>("register_hook: the tensor does not require a gradient; call requires_grad_() on what it is made of");
   const Ref<Node>& node = x.impl()->node;
   if (node->is_leaf() && !static_cast<Leaf&>(*node).counted) static_cast<Leaf&>(*node).counted = true, ++hooked_leaves;
   uint64_t id = next_hook++;
@@ -73,7 +75,8 @@ HookHandle register_hook(const AnyTensor& x, std::function<AnyTensor(const AnyTe
 
 HookHandle register_post_accumulate_hook(const AnyTensor& leaf, std::function<void(AnyTensor&)> hook) {
   if (!leaf.defined() || !leaf.requires_grad() || !leaf.is_leaf())
-    fail<GraphError>("register_post_accumulate_hook: needs a leaf that requires a gradient");
+    fail<GraphError>(
+        "register_post_accumulate_hook: needs a leaf that requires a gradient; use register_hook() for what an op made");
   const Ref<Node>& node = leaf.impl()->node;
   if (!static_cast<Leaf&>(*node).counted) static_cast<Leaf&>(*node).counted = true, ++hooked_leaves;
   uint64_t id = next_hook++;
@@ -171,42 +174,6 @@ std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)> custom_func
         attach(outputs.data(), int(outputs.size()), std::move(owner));
         return outputs;
       };
-}
-
-std::vector<AnyTensor> checkpoint(const std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)>& f,
-                                  const std::vector<AnyTensor>& inputs) {
-  auto state = std::make_shared<GeneratorState>(default_generator().state());
-  return custom_function(
-      "checkpoint",
-      [&](FunctionContext& c, const std::vector<AnyTensor>& in) {
-        c.save(in);
-        return f(in);
-      },
-      [f, state](FunctionContext& c, const std::vector<AnyTensor>& cotangents) {
-        std::vector<AnyTensor> in = c.saved(), again, leaves, of;
-        for (AnyTensor& x : in) {
-          AnyTensor leaf = x.defined() ? x.detach() : x;
-          if (x.defined() && x.requires_grad()) leaf.requires_grad_(), leaves.push_back(leaf);
-          again.push_back(leaf);
-        }
-        GeneratorState now = default_generator().state();
-        default_generator().set_state(*state);
-        std::vector<AnyTensor> outputs;
-        {
-          EnableGrad on;
-          outputs = f(again);
-        }
-        default_generator().set_state(now);
-        std::vector<AnyTensor> roots, gs;
-        for (size_t k = 0; k < outputs.size(); ++k)
-          if (outputs[k].requires_grad()) roots.push_back(outputs[k]), gs.push_back(cotangents[k]);
-        std::vector<AnyTensor> result(in.size());
-        if (roots.empty()) return result;
-        gradus::backward(roots, gs);  // parameters that f closes over gather their gradients here
-        for (size_t i = 0; i < in.size(); ++i)
-          if (again[i].defined() && again[i].requires_grad()) result[i] = again[i].grad();
-        return result;
-      })(inputs);
 }
 
 AnomalyMode::AnomalyMode() : before_(anomaly_mode.exchange(true)) {}

@@ -33,6 +33,8 @@ thread_local constinit Walk current_walk{};
 std::atomic<int> hooked_leaves{0};
 std::atomic<bool> anomaly_mode{false};
 
+uint64_t latest_sequence() { return last_sequence; }
+
 NodeExtras& extras_of(Node& node) {
   if (!node.extras) node.extras = new NodeExtras;
   return *node.extras;

@@ -33,7 +33,7 @@ void check_options(const char* op, Pair stride, Pair padding, Pair dilation, int
 /// The size along one axis. Throws where the kernel does not fit.
 int64_t out_size(const char* op, int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
   int64_t reach = dilation * (kernel - 1) + 1, room = size + 2 * padding;
-  if (kernel < 1) fail<ShapeError>(op, ": a kernel of size ", kernel);
+  if (kernel < 1) fail<ShapeError>(op, ": a kernel of size ", kernel, "; at least 1 is needed");
   if (reach > room)
     fail<ShapeError>(op, ": a kernel that reaches over ", reach, " does not fit an image of ", size, " with padding ", padding);
   return (room - reach) / stride + 1;
@@ -100,7 +100,8 @@ void check_weight(const char* op, const AnyTensor& x, const AnyTensor& w, const 
   check_rank(op, "the weight", w, rank);
   if (!bias.defined()) return;
   check_same(op, x, bias);
-  if (bias.dim() != 1 || bias.size(0) != out) fail<ShapeError>(op, ": bias ", bias.shape(), " for ", out, " output channels");
+  if (bias.dim() != 1 || bias.size(0) != out)
+    fail<ShapeError>(op, ": bias ", bias.shape(), " for ", out, " output channels; it must have shape [", out, "]");
 }
 
 void check_channels(const char* op, const AnyTensor& x, const AnyTensor& w, int64_t groups) {

@@ -51,7 +51,7 @@ void check_weight(const char* op, const AnyTensor& x, const AnyTensor& weight) {
 /// How the classes of a batch are to be counted.
 struct Classes {
   AnyTensor target;  // (rows) int64, row-major
-  AnyTensor weight;  // (C) or undefined
+  AnyTensor weight;  // (C) or undefined; outside the graph
   int64_t ignore_index;
   double smoothing;
 };
@@ -75,7 +75,8 @@ struct Rows {
   AnyTensor losses;  // (rows), in the type that x is accumulated in
   int64_t counted;   // rows that are not ignored; -1: only the device can count them
 };
-Rows class_rows(const AnyTensor& x, const Classes& c) {
+/// given_weight: as the caller has it. It has no gradient, and says so where one is asked for.
+Rows class_rows(const AnyTensor& x, const Classes& c, const AnyTensor& given_weight) {
   const int64_t rows = x.shape()[0];
   DType wide = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
   AnyTensor in = dense(x), losses = empty({rows}, wide, x.device()), lse = empty({rows}, wide, x.device());
@@ -83,18 +84,23 @@ Rows class_rows(const AnyTensor& x, const Classes& c) {
   kernel(kName, &KernelTable::cross_entropy, x)(array(losses), array(lse), array(in), array(c.target), array(c.weight),
                                                 c.ignore_index, c.smoothing, facts);
   if (facts[0] >= 0) fail_class(kName, c.target, facts[0], x.shape()[1]);
-  record(kName, losses, {&x}, [x = Saved(x), lse, c](const AnyTensor& g, AnyTensor* grads) mutable {
-    if (is_grad_enabled()) {
-      AnyTensor logits = x();
-      grads[0] = rows_gradient(to(g, logits.dtype()), logits, c);
-      return;
-    }
-    // Logits are often the largest tensor of all: where nobody will read them again, their gradient takes their place.
-    AnyTensor in = dense(x.give()), dx = owned_alone(in) ? in : empty(in.shape(), in.dtype(), in.device());
-    kernel(kName, &KernelTable::cross_entropy_backward, in)(array(dx), array(g), array(in), array(lse), array(c.target),
-                                                            array(c.weight), c.ignore_index, c.smoothing);
-    grads[0] = std::move(dx);
-  });
+  // A buffer of labels that is filled anew before backward would give classes that nobody checked.
+  record(kName, losses, {&x, &given_weight},
+         [x = Saved(x), lse, target = Saved(c.target), weight = Saved(c.weight), ignore_index = c.ignore_index,
+          smoothing = c.smoothing](const AnyTensor& g, AnyTensor* grads) mutable {
+           if (wanted(1)) fail<GraphError>(kName, ": its weight has no gradient; pass weight.detach()");
+           Classes c{target(), weight(), ignore_index, smoothing};
+           if (is_grad_enabled()) {
+             AnyTensor logits = x();
+             grads[0] = rows_gradient(to(g, logits.dtype()), logits, c);
+             return;
+           }
+           // Logits are often the largest tensor of all: where nobody will read them again, their gradient takes their place.
+           AnyTensor in = dense(x.give()), dx = owned_alone(in) ? in : empty(in.shape(), in.dtype(), in.device());
+           kernel(kName, &KernelTable::cross_entropy_backward, in)(array(dx), array(g), array(in), array(lse), array(c.target),
+                                                                   array(c.weight), c.ignore_index, c.smoothing);
+           grads[0] = std::move(dx);
+         });
   return {losses, facts[1]};
 }
 
@@ -103,7 +109,7 @@ AnyTensor with_classes(const AnyTensor& x, const AnyTensor& target, const CrossE
   check_classes(kName, x, target);
   Classes c{dense(target).reshape({-1}), o.weight.defined() ? dense(o.weight.detach()) : AnyTensor(), o.ignore_index,
             o.label_smoothing};
-  Rows rows = class_rows(as_rows(x), c);
+  Rows rows = class_rows(as_rows(x), c, o.weight);
   if (o.reduction == Reduction::none) return to(reshape(rows.losses, target.shape()), type);
   AnyTensor total = sum(rows.losses);
   if (o.reduction == Reduction::mean) {

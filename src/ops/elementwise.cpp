@@ -5,6 +5,8 @@
 
 #include "gradus/ops/create.h"
 #include "kernels/functors.h"
+#include "src/ops/in_place.h"
+#include "src/ops/integers.h"
 #include "src/ops/op.h"
 
 namespace gradus {
@@ -102,10 +104,21 @@ void check_scalar(const char* op, DType t, const Scalar& s) {
 }
 /// Integer division by zero has no answer.
 void check_divisor(const char* op, const AnyTensor& b) {
-  if (is_float(b.dtype())) return;
   NoGrad no_grad;
   AnyTensor zeros = eq(b, 0).to(DType::int64).sum();
-  if (zeros.item() != 0) fail<ValueError>(op, ": division of ", b.dtype(), " by zero in ", int64_t(zeros.item()), " places");
+  if (zeros.item() != 0)
+    fail<ValueError>(op, ": division of ", b.dtype(), " by zero in ", int64_t(zeros.item()),
+                     " places; cast with to<float>(), or mask them with where()");
+}
+/// What only integers can get wrong.
+[[gnu::noinline]] void check_integers(const Row& row, const AnyTensor& a, const AnyTensor* b, const Scalar* s) {
+  check_scalar(row.name, a.dtype(), s[0]), check_scalar(row.name, a.dtype(), s[1]);
+  const auto f = row.forward;
+  if (f == &KernelTable::div_scalar && double(s[0]) == 0)
+    fail<ValueError>("div: division of ", a.dtype(), " by zero; cast with to<float>()");
+  if (f == &KernelTable::rdiv_scalar) check_divisor("div", a);
+  if (f == &KernelTable::div || f == &KernelTable::fmod || f == &KernelTable::remainder || f == &KernelTable::floor_divide)
+    check_divisor(row.name, *b);
 }
 
 /// The result's shape, for up to three operands.
@@ -151,11 +164,33 @@ void check_inputs(const Row& row, const AnyTensor& a, const AnyTensor* b, const 
   check_defined(row.name, a);
   if (b) check_same(row.name, a, *b);
   check_class(row, a.dtype());
-  if (!is_float(a.dtype())) check_scalar(row.name, a.dtype(), s[0]), check_scalar(row.name, a.dtype(), s[1]);
+  if (!is_float(a.dtype())) [[unlikely]]
+    check_integers(row, a, b, s);
 }
+
+/// What a row for floats means for integers; undefined where it means nothing. Such a result has no gradient.
+[[gnu::noinline]] AnyTensor of_integers(const Row& row, const AnyTensor& a, const AnyTensor* b, const Scalar* s) {
+  if (!a.defined() || !is_integer(a.dtype())) return {};
+  const auto f = row.forward;
+  NoGrad no_grad;
+  if (f == &KernelTable::floor || f == &KernelTable::ceil || f == &KernelTable::trunc || f == &KernelTable::round) return a.clone();
+  if (f == &KernelTable::pow) {
+    check_same(row.name, a, *b);
+    const AnyTensor* in[] = {&a, b};
+    broadcast_shape(row.name, in, 2);
+    return integer_power(a, *b);
+  }
+  if (f != &KernelTable::pow_scalar && f != &KernelTable::rpow_scalar) return {};
+  check_scalar("pow", a.dtype(), s[0]);
+  if (f == &KernelTable::rpow_scalar) return integer_power(full({}, s[0], a.dtype(), a.device()), a);
+  return integer_power(a, s[0].to<int64_t>());
+}
+bool means_more(const Row& row, const AnyTensor& a) { return row.of == RowClass::floats && a.defined() && !is_float(a.dtype()); }
 
 AnyTensor apply(const Row& row, const AnyTensor& a, const AnyTensor* b, const Scalar* scalars = kNoScalars) {
   const AnyTensor* in[] = {&a, b};
+  if (means_more(row, a)) [[unlikely]]
+    if (AnyTensor y = of_integers(row, a, b, scalars)) return y;
   check_inputs(row, a, b, scalars);
   AnyTensor y = compute(row.name, kernel(row.name, row.forward, a), in, row.inputs, a.dtype(), a.dtype(), scalars);
   if (is_grad_enabled() && bool(records(a)) | (b && records(*b))) {
@@ -174,6 +209,8 @@ AnyTensor apply(const Row& row, const AnyTensor& a, const AnyTensor* b, const Sc
 
 /// The row with x as its output. What the gradient reads of the old x is copied first.
 AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, const Scalar* scalars = kNoScalars) {
+  if (means_more(row, x)) [[unlikely]]
+    if (AnyTensor y = of_integers(row, x, other, scalars)) return take_over(row.name, x, y);
   check_inputs(row, x, other, scalars);
   check_in_place(row.name, x);
   bool recorded = is_grad_enabled() && bool(records(x)) | (other && records(*other));
@@ -220,6 +257,14 @@ AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, 
   return x;
 }
 
+// The slopes of functors.h on a tensor and a number.
+AnyTensor pow_slope(const AnyTensor& x, double p) { return p == 0 ? zeros_like(x) : p * pow(x, p - 1); }
+AnyTensor rpow_slope(const AnyTensor& y, double s) {
+  if (s != 0) return y * std::log(s);
+  NoGrad no_grad;  // it is the same all around, but for the step
+  return where(y <= 1, 0, y * -HUGE_VAL);
+}
+
 #define GRADUS_UNARY2(name, of, s_name, s_test, t_name, t_test, forward, gradient, lo, hi)         \
   const Row name##_facts{#name,                                                                    \
                          1,                                                                        \
@@ -259,7 +304,7 @@ AnyTensor test(const Row& row, const AnyTensor& a, const AnyTensor* b) {
   const AnyTensor* in[] = {&a, b};
   check_defined(row.name, a);
   if (b) check_same(row.name, a, *b);
-  check_class(row, a.dtype());
+  if (means_more(row, a)) return full(a.shape(), row.forward == &KernelTable::isfinite, DType::boolean, a.device());
   return compute(row.name, kernel(row.name, row.forward, a), in, row.inputs, a.dtype(), DType::boolean, kNoScalars);
 }
 AnyTensor bits(const Row& row, const AnyTensor& a, const AnyTensor& b) {
@@ -276,10 +321,6 @@ AnyTensor scalar_like(const char* op, const AnyTensor& x, Scalar s) {
   check_defined(op, x);
   check_scalar(op, x.dtype(), s);
   return full({}, s, x.dtype(), x.device());
-}
-bool divides_integers(const Row& row, DType t) {
-  return !is_float(t) && (row.forward == &KernelTable::div || row.forward == &KernelTable::fmod ||
-                          row.forward == &KernelTable::remainder || row.forward == &KernelTable::floor_divide);
 }
 
 }  // namespace
@@ -305,15 +346,9 @@ bool divides_integers(const Row& row, DType t) {
     const Scalar scalars[] = {s, t};                          \
     return apply_in_place(name##_facts, x, nullptr, scalars); \
   }
-#define GRADUS_BINARY(name, ...)                                                 \
-  AnyTensor name(const AnyTensor& a, const AnyTensor& b) {                       \
-    if (b && divides_integers(name##_facts, b.dtype())) check_divisor(#name, b); \
-    return apply(name##_facts, a, &b);                                           \
-  }                                                                              \
-  AnyTensor& name##_(AnyTensor& a, const AnyTensor& b) {                         \
-    if (b && divides_integers(name##_facts, b.dtype())) check_divisor(#name, b); \
-    return apply_in_place(name##_facts, a, &b);                                  \
-  }
+#define GRADUS_BINARY(name, ...)                                                                \
+  AnyTensor name(const AnyTensor& a, const AnyTensor& b) { return apply(name##_facts, a, &b); } \
+  AnyTensor& name##_(AnyTensor& a, const AnyTensor& b) { return apply_in_place(name##_facts, a, &b); }
 #define GRADUS_COMPARE(name, ...)                                                              \
   AnyTensor name(const AnyTensor& a, const AnyTensor& b) { return test(name##_facts, a, &b); } \
   AnyTensor name(const AnyTensor& a, Scalar b) { return name(a, scalar_like(#name, a, b)); }
@@ -331,9 +366,10 @@ AnyTensor where(const AnyTensor& c, const AnyTensor& a, const AnyTensor& b) {
   const AnyTensor* in[] = {&c, &a, &b};
   // A broadcast condition may not decide the layout: its dtype is another, its shape need not be.
   AnyTensor y = compute("where", kernel("where", &KernelTable::where, a), in, 3, a.dtype(), a.dtype(), kNoScalars);
-  record("where", y, {&a, &b}, [c](const AnyTensor& g, AnyTensor* grads) {
-    if (wanted(0)) grads[0] = where(c, g, 0);
-    if (wanted(1)) grads[1] = where(c, 0, g);
+  record("where", y, {&a, &b}, [c = Saved(c)](const AnyTensor& g, AnyTensor* grads) {
+    AnyTensor condition = c();
+    if (wanted(0)) grads[0] = where(condition, g, 0);
+    if (wanted(1)) grads[1] = where(condition, 0, g);
   });
   return y;
 }
@@ -345,11 +381,7 @@ AnyTensor sub(const AnyTensor& x, Scalar s) {
   return add_scalar(x, s.is_integral() ? Scalar(-s.to<int64_t>()) : Scalar(-double(s)));
 }
 AnyTensor mul(const AnyTensor& x, Scalar s) { return mul_scalar(x, s); }
-AnyTensor div(const AnyTensor& x, Scalar s) {
-  check_defined("div", x);
-  if (!is_float(x.dtype()) && double(s) == 0) fail<ValueError>("div: division of ", x.dtype(), " by zero");
-  return div_scalar(x, s);
-}
+AnyTensor div(const AnyTensor& x, Scalar s) { return div_scalar(x, s); }
 AnyTensor pow(const AnyTensor& x, Scalar exponent) {
   if (double(exponent) == 2) return square(x);
   if (double(exponent) == 1) return add_scalar(x, 0);

@@ -228,17 +228,22 @@ AnyTensor bincount(const AnyTensor& x, const AnyTensor& weights, int64_t at_leas
 AnyTensor histc(const AnyTensor& x, int64_t bins, double low, double high) {
   check_float("histc", x);
   if (bins < 1) fail<ValueError>("histc: ", bins, " bins");
-  NoGrad no_grad;
-  AnyTensor v = reshape(to(x.detach(), DType::float64), {-1});
-  if (low == high && v.numel() > 0) {
-    std::vector<double> all = Tensor<double>(v).vector();
-    low = *std::min_element(all.begin(), all.end()), high = *std::max_element(all.begin(), all.end());
-    if (low == high) low -= 1, high += 1;
+  AnyTensor counts;
+  {
+    NoGrad no_grad;
+    AnyTensor v = reshape(to(x.detach(), DType::float64), {-1});
+    if (low == high && v.numel() > 0) {
+      std::vector<double> all = Tensor<double>(v).vector();
+      low = *std::min_element(all.begin(), all.end()), high = *std::max_element(all.begin(), all.end());
+      if (low == high) low -= 1, high += 1;
+    }
+    if (!(low <= high && high - low < HUGE_VAL)) fail<ValueError>("histc: from ", low, " to ", high);
+    v = masked_select(v, logical_and(v >= low, v <= high));
+    AnyTensor bin = clamp(to(floor((v - low) * (double(bins) / (high - low))), DType::int64), 0, bins - 1);
+    counts = to(bincount(bin, bins), x.dtype());
   }
-  if (!(low <= high && high - low < HUGE_VAL)) fail<ValueError>("histc: from ", low, " to ", high);
-  v = masked_select(v, logical_and(v >= low, v <= high));
-  AnyTensor bin = clamp(to(floor((v - low) * (double(bins) / (high - low))), DType::int64), 0, bins - 1);
-  return to(bincount(bin, bins), x.dtype());
+  record_without_gradient("histc", counts, {&x});
+  return counts;
 }
 
 std::vector<AnyTensor> unravel_index(const AnyTensor& index, const Shape& shape) {

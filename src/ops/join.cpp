@@ -10,7 +10,7 @@ namespace gradus {
 namespace {
 
 void check_list(const char* op, const std::vector<AnyTensor>& tensors) {
-  if (tensors.empty()) fail<ValueError>(op, ": got an empty list of tensors");
+  if (tensors.empty()) fail<ValueError>(op, ": got an empty list of tensors; at least one is needed");
   for (const AnyTensor& x : tensors) check_same(op, tensors[0], x);
 }
 std::vector<AnyTensor> with_each(const std::vector<AnyTensor>& tensors, AnyTensor (*f)(const AnyTensor&)) {
@@ -49,7 +49,9 @@ AnyTensor cat(const std::vector<AnyTensor>& tensors, int64_t axis) {
     if (is_nothing(x)) continue;
     bool fits = x.dim() == shape.rank;
     for (int k = 0; fits && k < shape.rank; ++k) fits = k == d || x.shape()[k] == shape[k];
-    if (!fits) fail<ShapeError>("cat: shapes ", first->shape(), " and ", x.shape(), " differ in other axes than ", d);
+    if (!fits)
+      fail<ShapeError>("cat: shapes ", first->shape(), " and ", x.shape(), " differ in other axes than ", d,
+                       ", along which they are joined");
     shape[d] += x.shape()[d];
     if (like->is_contiguous() && x.impl()->dense) like = &x;
   }
@@ -101,7 +103,7 @@ AnyTensor block_diag(const std::vector<AnyTensor>& matrices) {
   std::vector<AnyTensor> rows;
   int64_t columns = 0, before = 0;
   for (const AnyTensor& x : matrices) {
-    if (x.dim() > 2) fail<ShapeError>("block_diag: shape ", x.shape(), " is not a matrix");
+    if (x.dim() > 2) fail<ShapeError>("block_diag: shape ", x.shape(), " is not a matrix; reshape it to one");
     columns += x.dim() ? x.shape()[-1] : 1;
   }
   for (const AnyTensor& x : matrices) {
@@ -123,7 +125,7 @@ AnyTensor cartesian_prod(const std::vector<AnyTensor>& vectors) {
 
 AnyTensor combinations(const AnyTensor& x, int64_t r, bool with_replacement) {
   check_rank("combinations", "x", x, 1);
-  if (r < 0) fail<ValueError>("combinations: of ", r, " elements");
+  if (r < 0) fail<ValueError>("combinations: of ", r, " elements; it cannot be negative");
   int64_t n = x.numel();
   if (r == 0) return empty({0}, x.dtype(), x.device());
   std::vector<int64_t> all, at;
@@ -165,7 +167,7 @@ std::vector<AnyTensor> meshgrid(const std::vector<AnyTensor>& vectors, MeshOrder
   check_list("meshgrid", vectors);
   std::vector<AnyTensor> in = vectors;
   for (const AnyTensor& v : in)
-    if (v.dim() > 1) fail<ShapeError>("meshgrid: shape ", v.shape(), " is not a vector");
+    if (v.dim() > 1) fail<ShapeError>("meshgrid: shape ", v.shape(), " is not a vector; flatten() makes it one");
   bool swaps = order == MeshOrder::xy && in.size() > 1;
   if (swaps) std::swap(in[0], in[1]);
   Shape shape;

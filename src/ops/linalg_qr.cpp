@@ -78,6 +78,7 @@ Qr<AnyTensor> qr(const AnyTensor& a, QrMode mode) {
 Reflectors<AnyTensor> geqrf(const AnyTensor& a) {
   check_matrix("geqrf", a);
   Householder h = householder(a);
+  record_without_gradient("geqrf", h.qr, {&a}), record_without_gradient("geqrf", h.tau, {&a});
   return {h.qr, h.tau};
 }
 

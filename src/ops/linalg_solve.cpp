@@ -115,8 +115,8 @@ WithInfo<LuFactor<AnyTensor>> lu_factor_ex(const AnyTensor& a) {
   check_matrix("lu_factor", a);
   Factors f = factor(a);
   int64_t m = rows(a), n = columns(a), k = m < n ? m : n;
-  record("lu_factor", f.lu, {&a}, [=, pivots = f.pivots, lu = Saved::output(f.lu)](const AnyTensor& g, AnyTensor* grads) {
-    auto [p, l, u] = lu_unpack(lu(), pivots);
+  record("lu_factor", f.lu, {&a}, [=, pivots = Saved(f.pivots), lu = Saved::output(f.lu)](const AnyTensor& g, AnyTensor* grads) {
+    auto [p, l, u] = lu_unpack(lu(), pivots());
     AnyTensor gl = lower(narrow(g, -1, 0, k), 0), gu = upper(narrow(g, -2, 0, k));
     AnyTensor l1 = narrow(l, -2, 0, k), u1 = narrow(u, -1, 0, k);  // square
     AnyTensor rest;                                                // the gradient of the rows or columns beyond the square

@@ -102,7 +102,7 @@ AnyTensor kl_div(const AnyTensor& x, const AnyTensor& target, const KlDivOptions
     losses = where(zero, 0, target * log(safe)) - target * x;
   }
   if (!o.batchmean) return reduced(losses, o.reduction);
-  if (x.dim() == 0) fail<ShapeError>("kl_div: batchmean needs a batch axis");
+  if (x.dim() == 0) fail<ShapeError>("kl_div: batchmean needs a batch axis, and this is a scalar; use Reduction::sum");
   return sum(losses) / double(x.shape()[0]);
 }
 

@@ -17,7 +17,7 @@ namespace {
     hint = b.dim() == 2 ? "(x, w.t())?" : "(x, w.transpose(-2, -1))?";
   else if (a.dim() == 2 && a.size(0) == inner_b)
     hint = "(x.t(), w)?";
-  if (!hint.empty()) hint = std::string("; did you mean ") + op + hint;
+  hint = hint.empty() ? std::string("; they must be equal") : std::string("; did you mean ") + op + hint;
   fail<ShapeError>(op, ": ", a.shape(), " x ", b.shape(), ": inner sizes ", inner_a, " and ", inner_b, " differ", hint);
 }
 
@@ -52,7 +52,8 @@ AnyTensor multiply_matrices(const char* op, const AnyTensor& a, const AnyTensor&
   for (int d = 0; d < rank - 2; ++d) {
     int64_t p = a.shape()[d], q = b.shape()[d];
     if (p != q && p != 1 && q != 1)
-      fail<ShapeError>(op, ": ", a.shape(), " x ", b.shape(), ": batch sizes ", p, " and ", q, " do not broadcast");
+      fail<ShapeError>(op, ": ", a.shape(), " x ", b.shape(), ": batch sizes ", p, " and ", q,
+                       " do not broadcast; one must be 1, or both equal");
     shape[d] = p == 1 ? q : p;
   }
   shape[-1] = b.shape()[-1];
@@ -250,7 +251,8 @@ AnyTensor addmm(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, cons
 AnyTensor baddbmm(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& options) {
   check_product("baddbmm", a, b);
   check_rank("baddbmm", "the left operand", a, 3), check_rank("baddbmm", "the right operand", b, 3);
-  if (a.size(0) != b.size(0)) fail<ShapeError>("baddbmm: ", a.shape(), " x ", b.shape(), ": batch sizes differ");
+  if (a.size(0) != b.size(0))
+    fail<ShapeError>("baddbmm: ", a.shape(), " x ", b.shape(), ": batch sizes differ; expand() the one of 1");
   return add_product("baddbmm", x, a, b, options);
 }
 

@@ -20,7 +20,9 @@ void check_dtype(const char* op, const char* what, const AnyTensor& x, DType wan
 
 void check_rank(const char* op, const char* what, const AnyTensor& x, int rank) {
   check_defined(op, x);
-  if (x.dim() != rank) fail<ShapeError>(op, ": ", what, " has shape ", x.shape(), "; ", rank, " dimensions are needed");
+  if (x.dim() != rank)
+    fail<ShapeError>(op, ": ", what, " has shape ", x.shape(), "; ", rank, rank == 1 ? " dimension is" : " dimensions are",
+                     " needed");
 }
 
 int axis_of(const char* op, int64_t axis, int rank) {
@@ -54,6 +56,12 @@ Shape reduced_shape(const Shape& shape, const AxisSet& axes, bool keepdim) {
       out.size[out.rank++] = 1;
   }
   return out;
+}
+
+void record_without_gradient(const char* op, AnyTensor& output, const Inputs& inputs) {
+  record(op, output, inputs, [op](const AnyTensor&, AnyTensor*) {
+    fail<GraphError>(op, ": has no gradient; give it what detach() returns, or call it under NoGrad");
+  });
 }
 
 AnyTensor dense(const AnyTensor& x) {

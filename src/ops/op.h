@@ -48,6 +48,9 @@ AxisSet axes_of(const char* op, const Axes& axes, int rank);
 /// The shape of a reduction's result.
 Shape reduced_shape(const Shape& shape, const AxisSet& axes, bool keepdim);
 
+/// Records an op that has no gradient: backward that reaches its output raises, naming it. `op` is a literal.
+void record_without_gradient(const char* op, AnyTensor& output, const Inputs& inputs);
+
 /// x itself if row-major without gaps, else a copy; not recorded.
 AnyTensor dense(const AnyTensor& x);
 /// x with the order of axes in memory of `like`, which has its shape and is dense: itself or a copy; not recorded.

@@ -36,7 +36,7 @@ template <class F> AnyTensor& redraw(const char* op, AnyTensor& x, Generator& g,
 bool is_wide(const AnyTensor& x) { return x.dtype() == DType::float64; }
 
 void check_probability(const char* op, double p) {
-  if (!(p >= 0 && p <= 1)) fail<ValueError>(op, ": probability ", p, " is outside [0, 1]");
+  if (!(p >= 0 && p <= 1)) fail<ValueError>(op, ": probability ", p, " is outside [0, 1]; sigmoid() gives probabilities");
 }
 void check_deviation(const char* op, double deviation) {
   if (!(deviation >= 0)) fail<ValueError>(op, ": deviation ", deviation, " is negative");
@@ -105,7 +105,7 @@ AnyTensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype, Ge
 }
 
 Tensor<int64_t> randperm(int64_t n, Generator& g, Device device) {
-  if (n < 0) fail<ValueError>("randperm: n is ", n);
+  if (n < 0) fail<ValueError>("randperm: n is ", n, "; it cannot be negative");
   AnyTensor y = empty({n}, DType::int64, device);
   draw_into(y, g, true, [f = kernel("randperm", &KernelTable::random_permutation, y)](const Array& to, Draw draw) { f(to, draw); });
   return Tensor<int64_t>(y);
@@ -115,11 +115,12 @@ AnyTensor bernoulli(const AnyTensor& p, Generator& g) {
   check_float("bernoulli", p);
   AnyTensor probability = dense(p.detach());
   if (any_true(logical_not(logical_and(probability >= 0, probability <= 1))))
-    fail<ValueError>("bernoulli: a probability is outside [0, 1]");
+    fail<ValueError>("bernoulli: a probability is outside [0, 1]; sigmoid() gives probabilities");
   AnyTensor y = empty(p.shape(), p.dtype(), p.device());
   draw_into(y, g, is_wide(p), [&, f = kernel("bernoulli", &KernelTable::bernoulli, p)](const Array& to, Draw draw) {
     f(to, array(probability), draw, 0);
   });
+  record_without_gradient("bernoulli", y, {&p});
   return y;
 }
 AnyTensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g, Device device) {

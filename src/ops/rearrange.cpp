@@ -133,8 +133,8 @@ AnyTensor unpooled(const char* op, const AnyTensor& x, const AnyTensor& indices,
     y = reshape(scatter(zeros(flat, x.dtype(), x.device()), -1, places, flatten(x, x.dim() - axes, -1)), full_shape);
   }
   // Windows that name one place have one element there: each gets the gradient.
-  record(op, y, {&x}, [flat, places, from = x.shape()](const AnyTensor& g, AnyTensor* grads) {
-    grads[0] = reshape(gather(reshape(g, flat), -1, places), from);
+  record(op, y, {&x}, [flat, places = Saved(places), from = x.shape()](const AnyTensor& g, AnyTensor* grads) {
+    grads[0] = reshape(gather(reshape(g, flat), -1, places()), from);
   });
   return y;
 }

@@ -36,8 +36,8 @@ AnyValuesIndices extreme_along(const char* op, bool greatest, const AnyTensor& x
   if (values) y.values = empty(over.shape, x.dtype(), x.device());
   kernel(op, &KernelTable::extreme, x)(array(y.values), Reshaped(y.indices, over.kept), array(x), greatest);
   if (values && is_float(x.dtype()))
-    record(op, y.values, {&x}, [over, d, index = y.indices, from = x.shape()](const AnyTensor& g, AnyTensor* grads) {
-      grads[0] = scatter_add(zeros(from, g.dtype(), g.device()), d, over.spread(index), over.spread(g));
+    record(op, y.values, {&x}, [over, d, index = Saved(y.indices), from = x.shape()](const AnyTensor& g, AnyTensor* grads) {
+      grads[0] = scatter_add(zeros(from, g.dtype(), g.device()), d, over.spread(index()), over.spread(g));
     });
   return y;
 }

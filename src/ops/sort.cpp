@@ -29,9 +29,10 @@ struct Selection {
   int64_t length(const AnyTensor& x) const { return x.dim() ? x.shape()[axis] : 1; }
   AnyValuesIndices finish(const char* op, const AnyTensor& x, bool keepdim = true) {
     if (is_float(x.dtype()))
-      record(op, out.values, {&x}, [axis = axis, from = x.shape(), index = out.indices](const AnyTensor& g, AnyTensor* grads) {
-        grads[0] = scatter_add(zeros(from, g.dtype(), g.device()), axis, index, g);
-      });
+      record(op, out.values, {&x},
+             [axis = axis, from = x.shape(), index = Saved(out.indices)](const AnyTensor& g, AnyTensor* grads) {
+               grads[0] = scatter_add(zeros(from, g.dtype(), g.device()), axis, index(), g);
+             });
     if (keepdim || x.dim() == 0) return out;
     return {squeeze(out.values, axis), squeeze(out.indices, axis)};
   }
@@ -89,6 +90,11 @@ AnyUnique different_slices(const char* op, const AnyTensor& x, int64_t axis, boo
   return {index_select(x.detach(), d, first), groups.inverse, groups.counts};
 }
 
+AnyUnique without_gradient(const char* op, const AnyTensor& x, AnyUnique found) {
+  if (is_float(x.dtype())) record_without_gradient(op, found.values, {&x});
+  return found;
+}
+
 }  // namespace
 
 AnyValuesIndices sort(const AnyTensor& x, int64_t axis, bool descending) {
@@ -113,7 +119,8 @@ AnyTensor msort(const AnyTensor& x) {
 AnyValuesIndices topk(const AnyTensor& x, int64_t k, int64_t axis, bool largest, bool sorted) {
   check_defined("topk", x);
   int64_t n = x.dim() ? x.shape()[axis_of("topk", axis, x.dim())] : 1;
-  if (k < 0 || k > n) fail<ValueError>("topk: k is ", k, ", axis ", axis, " of ", x.shape(), " has ", n, " elements");
+  if (k < 0 || k > n)
+    fail<ValueError>("topk: k is ", k, ", axis ", axis, " of ", x.shape(), " has ", n, " elements; k may be 0 to ", n);
   Selection s("topk", x, axis, k);
   kernel("topk", &KernelTable::top, x)(array(s.out.values), array(s.out.indices), array(s.in), s.axis, largest, sorted);
   return s.finish("topk", x);
@@ -145,10 +152,16 @@ AnyTensor nanmedian(const AnyTensor& x) {
 AnyValuesIndices cummax(const AnyTensor& x, int64_t axis) { return extreme_so_far("cummax", x, axis, true); }
 AnyValuesIndices cummin(const AnyTensor& x, int64_t axis) { return extreme_so_far("cummin", x, axis, false); }
 
-AnyUnique unique(const AnyTensor& x) { return different("unique", x, false); }
-AnyUnique unique_consecutive(const AnyTensor& x) { return different("unique_consecutive", x, true); }
-AnyUnique unique(const AnyTensor& x, int64_t axis) { return different_slices("unique", x, axis, false); }
-AnyUnique unique_consecutive(const AnyTensor& x, int64_t axis) { return different_slices("unique_consecutive", x, axis, true); }
+AnyUnique unique(const AnyTensor& x) { return without_gradient("unique", x, different("unique", x, false)); }
+AnyUnique unique_consecutive(const AnyTensor& x) {
+  return without_gradient("unique_consecutive", x, different("unique_consecutive", x, true));
+}
+AnyUnique unique(const AnyTensor& x, int64_t axis) {
+  return without_gradient("unique", x, different_slices("unique", x, axis, false));
+}
+AnyUnique unique_consecutive(const AnyTensor& x, int64_t axis) {
+  return without_gradient("unique_consecutive", x, different_slices("unique_consecutive", x, axis, true));
+}
 
 Tensor<int64_t> searchsorted(const AnyTensor& sequence, const AnyTensor& values, bool right) {
   check_same("searchsorted", sequence, values);

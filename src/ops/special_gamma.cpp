@@ -96,7 +96,7 @@ AnyTensor zeta(const AnyTensor& s, const AnyTensor& q) {
     NoGrad no_grad;
     y = to(zeta_of("zeta", to(s.detach(), DType::float64), to(q.detach(), DType::float64)), s.dtype());
   }
-  record("zeta", y, {&s, &q}, [](const AnyTensor&, AnyTensor*) { fail<GraphError>("zeta: has no gradient"); });
+  record_without_gradient("zeta", y, {&s, &q});
   return y;
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 int axis_to_split(const char* op, const AnyTensor& x, int64_t axis) {
   check_defined(op, x);
-  if (x.dim() == 0) fail<ShapeError>(op, ": a scalar has no axis to split");
+  if (x.dim() == 0) fail<ShapeError>(op, ": a scalar has no axis to split; unsqueeze(0) gives it one");
   return axis_of(op, axis, x.dim());
 }
 
@@ -41,7 +41,7 @@ std::vector<AnyTensor> parts(const char* op, const AnyTensor& x, int d, const st
 std::vector<AnyTensor> split(const AnyTensor& x, int64_t size, int64_t axis) {
   int d = axis_to_split("split", x, axis);
   int64_t n = x.shape()[d];
-  if (size < 0 || (size == 0 && n > 0)) fail<ValueError>("split: parts of ", size, " elements");
+  if (size < 0 || (size == 0 && n > 0)) fail<ValueError>("split: parts of ", size, " elements; at least 1 is needed");
   std::vector<int64_t> sizes;
   for (int64_t at = 0; at < n; at += size) sizes.push_back(std::min(size, n - at));
   if (sizes.empty()) sizes.push_back(0);
@@ -52,7 +52,7 @@ std::vector<AnyTensor> split(const AnyTensor& x, const std::vector<int64_t>& siz
   int d = axis_to_split("split", x, axis);
   int64_t total = 0;
   for (int64_t n : sizes) {
-    if (n < 0) fail<ValueError>("split: a part of ", n, " elements");
+    if (n < 0) fail<ValueError>("split: a part of ", n, " elements; a size cannot be negative");
     if (__builtin_add_overflow(total, n, &total)) total = -1;
   }
   if (total != x.shape()[d])
@@ -62,7 +62,7 @@ std::vector<AnyTensor> split(const AnyTensor& x, const std::vector<int64_t>& siz
 
 std::vector<AnyTensor> tensor_split(const AnyTensor& x, int64_t n, int64_t axis) {
   int d = axis_to_split("tensor_split", x, axis);
-  if (n < 1) fail<ValueError>("tensor_split: ", n, " parts");
+  if (n < 1) fail<ValueError>("tensor_split: ", n, " parts; at least 1 is needed");
   int64_t size = x.shape()[d];
   std::vector<int64_t> sizes;
   for (int64_t k = 0; k < n; ++k) sizes.push_back(size / n + (k < size % n));
@@ -83,7 +83,7 @@ std::vector<AnyTensor> tensor_split(const AnyTensor& x, const std::vector<int64_
 
 std::vector<AnyTensor> chunk(const AnyTensor& x, int64_t n, int64_t axis) {
   int d = axis_to_split("chunk", x, axis);
-  if (n < 1) fail<ValueError>("chunk: ", n, " parts");
+  if (n < 1) fail<ValueError>("chunk: ", n, " parts; at least 1 is needed");
   int64_t size = x.shape()[d];
   if (size == 0) return parts("chunk", x, d, std::vector<int64_t>(size_t(n), 0));
   return split(x, (size + n - 1) / n, d);

@@ -160,7 +160,6 @@ AnyTensor state_like(const AnyTensor& parameter, double value) {
 }
 
 AnyTensor sum_of_squares(const std::vector<AnyTensor>& tensors) {
-  NoGrad no_grad;
   const Device device = tensors.empty() ? kCPU : tensors.front().device();
   AnyTensor sum = empty({}, DType::float64, device);
   std::vector<AnyTensor> held;
@@ -168,10 +167,11 @@ AnyTensor sum_of_squares(const std::vector<AnyTensor>& tensors) {
   for (const AnyTensor& x : tensors) {
     check_float("sum_of_squares", x);
     if (x.device() != device) fail<DeviceError>("sum_of_squares: the first tensor is on ", device, ", another on ", x.device());
-    const AnyTensor& y = held.emplace_back(x.impl()->dense ? x : dense(x));
+    const AnyTensor& y = held.emplace_back(x.impl()->dense ? x.detach() : dense(x.detach()));
     list.push_back({y.raw_data(), y.numel(), y.dtype()});
   }
   kernel("sum_of_squares", &KernelTable::sum_of_squares, sum)(array(sum), list.data(), int64_t(list.size()));
+  record_without_gradient("sum_of_squares", sum, tensors);
   return sum;
 }
 

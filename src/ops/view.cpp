@@ -183,7 +183,7 @@ AnyTensor expand(const AnyTensor& x, const Shape& wanted_shape) {
     int64_t size = own ? x.shape().size[d - missing] : 1;
     if (shape.size[d] == -1 && own) shape.size[d] = size;
     if (shape.size[d] < 0 || (size != 1 && size != shape.size[d]))
-      fail<ShapeError>("expand: ", x.shape(), " does not broadcast to ", wanted_shape);
+      fail<ShapeError>("expand: ", x.shape(), " does not broadcast to ", wanted_shape, "; only sizes of 1 are repeated");
     stride.size[d] = own && size == shape.size[d] ? x.stride().size[d - missing] : 0;
   }
   AnyTensor y = as_view(x, shape, stride, 0);
@@ -207,7 +207,7 @@ AnyTensor slice_backward(const AnyTensor& g, const Shape& shape, int64_t axis, i
 
 AnyTensor slice(const AnyTensor& x, int64_t axis, int64_t start, int64_t end, int64_t step) {
   check_defined("slice", x);
-  if (x.dim() == 0) fail<ShapeError>("slice: a scalar has no axis to slice");
+  if (x.dim() == 0) fail<ShapeError>("slice: a scalar has no axis to slice; unsqueeze(0) gives it one");
   int d = axis_of("slice", axis, x.dim());
   int64_t n = x.shape()[d];
   if (step < 1) fail<ValueError>("slice: step ", step, " is not positive; use flip() for a reversed order");
@@ -226,11 +226,12 @@ AnyTensor slice(const AnyTensor& x, int64_t axis, int64_t start, int64_t end, in
 
 AnyTensor narrow(const AnyTensor& x, int64_t axis, int64_t start, int64_t length) {
   check_defined("narrow", x);
-  if (x.dim() == 0) fail<ShapeError>("narrow: a scalar has no axis to narrow");
+  if (x.dim() == 0) fail<ShapeError>("narrow: a scalar has no axis to narrow; unsqueeze(0) gives it one");
   int d = axis_of("narrow", axis, x.dim());
   int64_t n = x.shape()[d], first = start < 0 ? start + n : start;
   if (length < 0 || first < 0 || first > n - length)
-    fail<IndexError>("narrow: ", length, " from ", start, " is outside axis ", axis, " of ", x.shape());
+    fail<IndexError>("narrow: ", length, " from ", start, " is outside axis ", axis, " of ", x.shape(), "; start + length may be ",
+                     n, " at most");
   return slice(x, d, first, first + length, 1);
 }
 
@@ -239,7 +240,8 @@ AnyTensor select(const AnyTensor& x, int64_t axis, int64_t index) {
   if (x.dim() == 0) fail<IndexError>("select: a scalar cannot be indexed; use item()");
   int d = axis_of("select", axis, x.dim());
   int64_t n = x.shape()[d], i = index < 0 ? index + n : index;
-  if (i < 0 || i >= n) fail<IndexError>("select: index ", index, " is outside axis ", axis, " of ", x.shape());
+  if (i < 0 || i >= n)
+    fail<IndexError>("select: index ", index, " is outside axis ", axis, " of ", x.shape(), "; valid are ", -n, " to ", n - 1);
   Shape shape = x.shape(), stride = x.stride();
   int64_t offset = i * stride[d];
   shape.erase(d), stride.erase(d);

@@ -82,6 +82,30 @@ DEVICE_TEST(RowHarness, CatchesAWrongGradient) {
   EXPECT_NE(gradcheck([&](const auto& in) { return wrong_tanh(in)[0]; }, {x}), "");
 }
 
+TEST(RowHarness, CatchesAWrongSecondGradient) {
+  AnyTensor x = draw({8}).requires_grad_();
+  // The gradient of x * x is right; that of the gradient, which takes one of the factors as a constant, is half of what it should be.
+  auto half_square = custom_function(
+      "half_square",
+      [](FunctionContext& c, const std::vector<AnyTensor>& in) {
+        c.save({in[0]});
+        return std::vector{in[0] * in[0]};
+      },
+      [](FunctionContext& c, const std::vector<AnyTensor>& g) {
+        AnyTensor x = c.saved()[0];
+        return std::vector{g[0] * (x + x.detach())};
+      });
+  auto f = [&](const std::vector<AnyTensor>& in) { return half_square(in)[0]; };
+  EXPECT_EQ(gradcheck(f, {x}, {.second = false}), "");
+  EXPECT_NE(gradcheck(f, {x}).find("second gradient"), std::string::npos);
+}
+
+TEST(RowHarness, NaNAgreesWithNothing) {
+  AnyTensor x = draw({8}).requires_grad_();
+  EXPECT_NE(gradcheck([](const auto& in) { return in[0] * NAN; }, {x}), "");
+  EXPECT_NE(gradcheck([](const auto& in) { return sqrt(in[0] - 2); }, {x}), "");
+}
+
 TEST(RowHarness, TheCompilerFindsWhatMustBeSaved) {
   EXPECT_EQ(Gradients<mul_row>::kSeen, kUsesA | kUsesB);
   EXPECT_EQ(Gradients<tanh_row>::kSeen, kUsesY);

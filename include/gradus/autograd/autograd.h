@@ -62,7 +62,9 @@ using CustomBackward = std::function<std::vector<AnyTensor>(FunctionContext&, co
 std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)> custom_function(std::string name, CustomForward forward,
                                                                                      CustomBackward backward);
 
-/// Runs f(inputs) without keeping its graph and runs it again in backward: memory for time. Random ops draw the same numbers again.
+/// Runs f(inputs) without keeping its graph and runs it again in backward: memory for time. Random ops draw the same numbers again from
+/// default_generator(). Gradients of any order are those of f, also with respect to what f closes over. Throws GraphError where f, run
+/// again, does something else.
 std::vector<AnyTensor> checkpoint(const std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)>& f,
                                   const std::vector<AnyTensor>& inputs);
 

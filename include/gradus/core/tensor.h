@@ -104,6 +104,23 @@ template <Element T> class Tensor : public AnyTensor {
     return *this;
   }
   Tensor& zero_() { return fill_(0); }
+  using AnyTensor::add_, AnyTensor::mul_;  // for operands whose dtype only the run shows
+  Tensor& add_(const Tensor& other, Scalar alpha = 1) {
+    AnyTensor::add_(other, alpha);
+    return *this;
+  }
+  Tensor& mul_(const Tensor& other) {
+    AnyTensor::mul_(other);
+    return *this;
+  }
+  Tensor& mul_(Scalar other) {
+    AnyTensor::mul_(other);
+    return *this;
+  }
+  template <Element U>
+  requires(!std::is_same_v<T, U>) Tensor& add_(const Tensor<U>& other, Scalar alpha = 1) = delete;
+  template <Element U>
+  requires(!std::is_same_v<T, U>) Tensor& mul_(const Tensor<U>& other) = delete;
 
  private:
   int64_t integer_item() const;

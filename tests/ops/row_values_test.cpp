@@ -1,0 +1,186 @@
+// Values of the rows of ops.def where they are easily wrong: division by zero, powers of and to zero, floor division by fractions,
+// integers in functions of floats.
+#include "tests/check.h"
+
+using namespace gradus;
+using namespace gradus::testing;
+
+namespace {
+
+const DType kIntegers[] = {DType::int8, DType::int16, DType::int32, DType::int64, DType::uint8};
+
+TEST(RowValues, IntegersDividedByZeroAreRefusedInEveryForm) {
+  for (DType type : kIntegers) {
+    SCOPED_TRACE(name(type));
+    const AnyTensor x = ones({3}, type), with_zero = arange(3, type);
+    AnyTensor at = x.clone();
+    const std::vector<std::function<void()>> calls = {
+        [&] { x / with_zero; },
+        [&] { fmod(x, with_zero); },
+        [&] { remainder(x, with_zero); },
+        [&] { floor_divide(x, with_zero); },
+        [&] { div_(at, with_zero); },
+        [&] { fmod_(at, with_zero); },
+        [&] { remainder_(at, with_zero); },
+        [&] { floor_divide_(at, with_zero); },
+        [&] { x / 0; },
+        [&] { div_scalar(x, 0); },
+        [&] { at /= 0; },
+        [&] { div_scalar_(at, 0); },
+        [&] { 1 / with_zero; },
+        [&] { rdiv_scalar(with_zero, 7); },
+        [&] {
+          AnyTensor z = with_zero.clone();
+          rdiv_scalar_(z, 7);
+        },
+        [&] { fmod(x, 0); },
+        [&] { remainder(x, 0); },
+        [&] { floor_divide(x, 0); },
+        [&] { x % 0; },
+    };
+    for (const auto& call : calls) {
+      std::string message = message_of<ValueError>(call);
+      EXPECT_NE(message.find("division of"), std::string::npos) << message;
+      EXPECT_NE(message.find(name(type)), std::string::npos) << message;
+    }
+    EXPECT_EQ(distance(at, x), 0) << "a refused call wrote";
+    EXPECT_EQ(values(6 / ones({2}, type)), std::vector<double>(2, 6));
+  }
+}
+
+DEVICE_TEST(RowValues, GradientsOfPowersOfAndToZero) {
+  const double inf = HUGE_VAL;
+  for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16}) {
+    SCOPED_TRACE(name(type));
+    for (bool graph : {false, true}) {
+      // x^p: where p is 0 the slope is 0, also at 0.
+      AnyTensor x = placed(Tensor<double>{0, 2, -3, inf}).to(type).requires_grad_();
+      AnyTensor g = grad({sum(pow(x, 0))}, {x}, {}, {.create_graph = graph})[0];
+      EXPECT_EQ(values(g), std::vector<double>(4, 0));
+      EXPECT_EQ(values(grad({sum(pow(x.slice(0, 0, 2), 3))}, {x}, {}, {.create_graph = graph})[0]),
+                (std::vector<double>{0, 12, 0, 0}));
+      EXPECT_EQ(values(grad({sum(pow(x.slice(0, 0, 1), 0.5))}, {x}, {}, {.create_graph = graph})[0])[0], inf);
+      // 0^x, for exponents from 0 on.
+      AnyTensor e = placed(Tensor<double>{0, 1, 2.5}).to(type).requires_grad_();
+      EXPECT_EQ(values(grad({sum(pow(0, e))}, {e}, {}, {.create_graph = graph})[0]), std::vector<double>(3, 0));
+      AnyTensor below = placed(Tensor<double>{-1}).to(type).requires_grad_();
+      EXPECT_EQ(values(grad({sum(pow(0, below))}, {below}, {}, {.create_graph = graph})[0])[0], -inf);
+    }
+  }
+  // Of the second order, where x^1 has no curvature and 0^x none either.
+  AnyTensor x = placed(Tensor<double>{0.0, 1.5}).requires_grad_();
+  for (auto f : {+[](const AnyTensor& x) { return pow(x, 0); }, +[](const AnyTensor& x) { return pow_scalar(x, 1); },
+                 +[](const AnyTensor& x) { return pow(0, x); }}) {
+    AnyTensor g = grad({sum(f(x))}, {x}, {}, {.create_graph = true})[0];
+    AnyTensor second = g.requires_grad() ? grad({sum(g)}, {x}, {}, {.allow_unused = true})[0] : AnyTensor();
+    if (second.defined()) {
+      EXPECT_EQ(values(second), std::vector<double>(2, 0));
+    }
+  }
+}
+
+/// a == q * b + r with 0 <= r < b (or b < r <= 0), where q is whole: what Python promises of // and %.
+DEVICE_TEST(RowValues, FloorDivisionAndRemainderBelongTogether) {
+  std::vector<double> as, bs;
+  for (double b : {0.1, 0.3, 1.0, 7.0, 1e-3, -0.1, -0.3, -7.0})
+    for (int k = -60; k <= 60; ++k) as.push_back(k * 0.1), bs.push_back(b), as.push_back(k * b), bs.push_back(b);
+  for (DType type : {DType::float64, DType::float32}) {
+    SCOPED_TRACE(name(type));
+    AnyTensor a = placed(Tensor<double>(std::span<const double>(as))).to(type),
+              b = placed(Tensor<double>(std::span<const double>(bs))).to(type);
+    std::vector<double> q = values(floor_divide(a, b)), r = values(remainder(a, b)), x = values(a), d = values(b);
+    const double unit = type == DType::float64 ? 0x1p-52 : 0x1p-23;
+    for (size_t i = 0; i < x.size(); ++i) {
+      SCOPED_TRACE(std::to_string(x[i]) + " // " + std::to_string(d[i]));
+      EXPECT_EQ(q[i], std::floor(q[i]));
+      EXPECT_LE(std::abs(q[i] * d[i] + r[i] - x[i]), 2 * unit * std::max(std::abs(x[i]), std::abs(d[i])));
+      EXPECT_LE(std::abs(r[i]), std::abs(d[i]));
+      if (r[i] != 0) {
+        EXPECT_EQ(r[i] < 0, d[i] < 0);
+      }
+      // The quotient of the same numbers with more digits, which are exact for float.
+      if (type == DType::float32) {
+        EXPECT_EQ(q[i], std::floor(x[i] / d[i]));
+      }
+    }
+  }
+  // 1 / 0.1 rounds up to 10, but 0.1 goes nine times into 1: 0.1 is a little more than a tenth.
+  EXPECT_EQ(values(floor_divide(placed(Tensor<double>{1, -1, 1, -1, 5, -5}), placed(Tensor<double>{0.1, 0.1, -0.1, -0.1, 0, 0}))),
+            (std::vector<double>{9, -10, -10, 9, HUGE_VAL, -HUGE_VAL}));
+  std::vector<double> zeros = values(floor_divide(placed(Tensor<double>{0.5, -0.5}), placed(Tensor<double>{2, -2})));
+  EXPECT_TRUE(zeros[0] == 0 && zeros[1] == 0 && !std::signbit(zeros[0]));
+}
+
+/// By multiplying, in the integer's own arithmetic.
+int64_t power(int64_t base, int64_t exponent) {
+  uint64_t y = 1;
+  for (int64_t i = 0; i < exponent; ++i) y *= uint64_t(base);
+  return int64_t(y);
+}
+
+DEVICE_TEST(RowValues, PowersOfIntegers) {
+  for (DType type : kIntegers) {
+    SCOPED_TRACE(name(type));
+    AnyTensor base = placed(arange(type == DType::uint8 ? 0 : -9, 10, 1, type)), exponent = placed(arange(0, 9, 1, type));
+    std::vector<double> xs = values(base), es = values(exponent), expected;
+    auto wrapped = [&](int64_t y) {
+      switch (type) {
+        case DType::int8: return double(int8_t(y));
+        case DType::int16: return double(int16_t(y));
+        case DType::int32: return double(int32_t(y));
+        case DType::uint8: return double(uint8_t(y));
+        default: return double(y);
+      }
+    };
+    for (double x : xs)
+      for (double e : es) expected.push_back(wrapped(power(int64_t(x), int64_t(e))));
+    AnyTensor table = pow(unsqueeze(base, 1), exponent);
+    EXPECT_EQ(table.dtype(), type);
+    EXPECT_EQ(values(table), expected);
+    for (int64_t e = 0; e < 9; ++e) {
+      AnyTensor column = select(table, 1, e), in_place = base.clone();
+      EXPECT_EQ(distance(pow(base, e), column), 0) << e;
+      EXPECT_EQ(distance(pow_scalar(base, e), column), 0) << e;
+      pow_scalar_(in_place, e);
+      EXPECT_EQ(distance(in_place, column), 0) << e;
+    }
+    for (int64_t b : {0, 1, 2, 3}) {
+      std::vector<double> row;
+      for (double e : es) row.push_back(wrapped(power(b, int64_t(e))));
+      EXPECT_EQ(values(pow(b, exponent)), row) << b;
+    }
+    AnyTensor x = exponent.clone();
+    EXPECT_TRUE(&pow_(x, full({}, 3, type, x.device())) == &x);
+    EXPECT_EQ(distance(x, exponent * exponent * exponent), 0);
+    if (type != DType::uint8) {
+      EXPECT_NE(message_of<ValueError>([&] { pow(base, base); }).find("below 0"), std::string::npos);
+      EXPECT_NE(message_of<ValueError>([&] { pow(base, -1); }).find("below 0"), std::string::npos);
+    }
+    EXPECT_NE(message_of<DTypeError>([&] { pow(base, 0.5); }).find("pow: scalar 0.5"), std::string::npos);
+    EXPECT_NE(message_of<ShapeError>([&] { pow(ones({2}, type), ones({3}, type)); }).find("pow: shapes"), std::string::npos);
+  }
+  EXPECT_THROW(pow(ones({2}, DType::boolean), ones({2}, DType::boolean)), DTypeError);
+}
+
+DEVICE_TEST(RowValues, IntegersAreWholeAndFinite) {
+  for (DType type : kIntegers) {
+    SCOPED_TRACE(name(type));
+    AnyTensor x = placed(arange(0, 7, 1, type)) - (type == DType::uint8 ? 0 : 3);
+    using F = AnyTensor (*)(const AnyTensor&);
+    for (F f : {F(&gradus::floor), F(&gradus::ceil), F(&gradus::round), F(&gradus::trunc)}) {
+      AnyTensor y = f(x);
+      EXPECT_EQ(y.dtype(), type);
+      EXPECT_EQ(distance(y, x), 0);
+      EXPECT_FALSE(y.impl()->storage.get() == x.impl()->storage.get()) << "a result of its own";
+    }
+    AnyTensor y = x.clone();
+    EXPECT_EQ(distance(floor_(y), x), 0);
+    EXPECT_EQ(values(isnan(x)), std::vector<double>(7, 0));
+    EXPECT_EQ(values(isinf(x)), std::vector<double>(7, 0));
+    EXPECT_EQ(values(isfinite(x)), std::vector<double>(7, 1));
+    EXPECT_THROW(frac(x), DTypeError);
+    EXPECT_THROW(sqrt(x), DTypeError);
+  }
+}
+
+}  // namespace
