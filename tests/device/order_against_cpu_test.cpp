@@ -52,3 +52,45 @@ GPU_TEST(Gpu, PlacesOfNonzeros) {
     EXPECT_EQ(values(nonzero(x.to(kGpu))), (std::vector<double>{4095, 4096, 8999})) << name(t);
   }
 }
+
+// One line and many, of keys that fit 32 bits together with the number of a line and that do not.
+GPU_TEST(Gpu, SortsOfEveryTypeAndShape) {
+  for (DType t : kAll)
+    for (const Shape& shape :
+         {Shape{}, Shape{1}, Shape{3000}, Shape{1, 300}, Shape{70, 9}, Shape{300, 5}, Shape{4, 30, 5}, Shape{0, 4}}) {
+      AnyTensor x = sample(shape, t), y = x.to(kGpu);  // with ties
+      if (is_float(t) && x.numel() > 20) {
+        AnyTensor flat = x.view({-1});
+        flat.narrow(0, 3, 2).fill_(NAN), flat.narrow(0, 7, 1).fill_(-0.0), flat.narrow(0, 9, 1).fill_(0.0);
+        flat.narrow(0, 11, 1).fill_(HUGE_VAL), flat.narrow(0, 13, 1).fill_(-HUGE_VAL), y = x.to(kGpu);
+      }
+      for (int d = 0; d < std::max(1, x.dim()); ++d)
+        for (bool descending : {false, true}) {
+          auto here = sort(x, d, descending), there = sort(y, d, descending);
+          const std::string what = std::string(name(t)) + to_string(shape) + " along " + std::to_string(d);
+          EXPECT_EQ(distance(there.values, here.values), 0) << what;
+          EXPECT_EQ(distance(there.indices, here.indices), 0) << what;
+          if (x.numel() == 0 || t == DType::boolean) continue;
+          const int64_t k = x.dim() ? (x.size(d) + 1) / 2 : 1;
+          auto few = topk(x, k, d, descending), same = topk(y, k, d, descending);
+          EXPECT_EQ(distance(same.values, few.values), 0) << what;
+          EXPECT_EQ(distance(same.indices, few.indices), 0) << what;
+          EXPECT_EQ(distance(median(y, d).values, median(x, d).values), 0) << what;
+          EXPECT_EQ(distance(kthvalue(y, k, d).values, kthvalue(x, k, d).values), 0) << what;
+        }
+    }
+}
+
+// Rows that a thread adds, rows of less than one stage of 2048 and of several; the CPU's to the bit.
+GPU_TEST(Gpu, ChoicesAreTheCpus) {
+  for (const Shape& shape : {Shape{5}, Shape{3, 64}, Shape{4, 65}, Shape{2, 2048}, Shape{3, 2049}, Shape{1, 9000}}) {
+    AnyTensor weights = relu(draw(shape, -0.3, 1, 3));
+    for (bool replacement : {true, false}) {
+      Generator a(5), b(5);
+      AnyTensor here = multinomial(weights, 5 < shape[shape.rank - 1] ? 5 : 2, replacement, a);
+      EXPECT_EQ(distance(multinomial(weights.to(kGpu), here.size(-1), replacement, b), here), 0) << to_string(shape);
+    }
+    Generator a(6), b(6);
+    EXPECT_EQ(distance(multinomial(weights.to(kGpu), 1000, true, b), multinomial(weights, 1000, true, a)), 0) << to_string(shape);
+  }
+}
