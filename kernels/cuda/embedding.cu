@@ -47,7 +47,7 @@ constexpr int64_t kChunk = 128;
 /// What a warp takes of a row.
 template <class T> constexpr int64_t kOfWarp = 32 * kItemsOf<T>;
 template <class T> int64_t warps_a_row(int64_t width) { return (width + kOfWarp<T> - 1) / kOfWarp<T>; }
-template <class T, class F> __device__ __forceinline__ void for_part_of_row(T* row, int64_t width, int64_t which, F f) {
+template <class T, class F> __device__ __forceinline__ void for_part_of_row(const T* row, int64_t width, int64_t which, F f) {
   const int64_t from = which * kOfWarp<T>, left = width - from;
   for_row(row + from, left < kOfWarp<T> ? left : kOfWarp<T>, lane_of_team(32), 32, [&](int64_t i, auto n) { f(from + i, n); });
 }
@@ -81,7 +81,7 @@ template <class T> __global__ void __launch_bounds__(kThreads)
                int64_t warps, int64_t skip) {
   const int64_t task = row_of_team(32), chunk = task / warps, begin = chunk * kChunk;
   if (chunk >= chunks || keys[begin] != keys[begin + kChunk - 1] || int64_t(keys[begin]) == skip) return;
-  for_part_of_row(const_cast<T*>(g), width, task % warps, [&](int64_t i, auto n) {
+  for_part_of_row(g, width, task % warps, [&](int64_t i, auto n) {
     accumulate_t<T> sum[n] = {};
     add_rows(sum, begin, begin + kChunk, g, [&](int64_t k) { return places[k] * width + i; });
     store_items(sums + chunk * width + i, sum);

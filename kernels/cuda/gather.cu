@@ -73,6 +73,7 @@ template <class T> struct SortedSource {
   const int64_t* order;
   ScatterMode mode;
   Places<2> places;  // in source, in y without the axis
+  __device__ int64_t begin(int64_t) const { return 0; }
   __device__ Sum value(int64_t k, int64_t) const {
     int64_t at[2];
     places.locate(order[k], at);

@@ -45,11 +45,12 @@ template <class T> struct SortedBlocks {
   const int64_t* order;
   int64_t step;
   Places<2> block;  // in values, in y
-  __device__ Sum value(int64_t k, int64_t element) const {
+  __device__ int64_t begin(int64_t element) const {
     int64_t at[2];
     block.locate(element, at);
-    return widen(values[at[0] + order[k] * step]);
+    return at[0];
   }
+  __device__ Sum value(int64_t k, int64_t begin) const { return widen(values[begin + order[k] * step]); }
   __device__ Sum join(Sum a, Sum b) const { return Sum(a + b); }
 };
 /// An element of a block a thread. Of the blocks that go to one place, the first adds them all in their order.

@@ -71,13 +71,20 @@ template <class Read, class F> __device__ __forceinline__ void in_order(int64_t 
 #pragma unroll
     for (int u = 0; u < kAtOnce; ++u) f(i + u * step, some[u]);
   }
-  for (; i < end; i += step) f(i, read(i));
+  decltype(read(i)) rest[kAtOnce - 1];
+#pragma unroll
+  for (int u = 0; u < kAtOnce - 1; ++u)
+    if (i + u * step < end) rest[u] = read(i + u * step);
+#pragma unroll
+  for (int u = 0; u < kAtOnce - 1; ++u)
+    if (i + u * step < end) f(i + u * step, rest[u]);
 }
 
 __device__ __forceinline__ int64_t locate_in(int64_t i, const Axes& axes) {
   if (axes.rank == 1) return i * axes.step[0];
   int64_t offset = 0;
   uint32_t rest = uint32_t(i);
+#pragma unroll 1  // it stands in many places
   for (int d = 0; d + 1 < axes.rank; ++d) {
     uint32_t outer = divide(rest, axes.size[d]);
     offset += int64_t(rest - outer * axes.size[d].divisor) * axes.step[d];
@@ -89,6 +96,7 @@ __device__ __forceinline__ int64_t locate_y(int64_t i, const Axes& axes) {
   if (axes.rank == 1) return i * axes.step_y[0];
   int64_t offset = 0;
   uint32_t rest = uint32_t(i);
+#pragma unroll 1  // it stands in many places
   for (int d = 0; d + 1 < axes.rank; ++d) {
     uint32_t outer = divide(rest, axes.size[d]);
     offset += int64_t(rest - outer * axes.size[d].divisor) * axes.step_y[d];

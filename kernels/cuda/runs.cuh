@@ -12,7 +12,8 @@ __device__ __forceinline__ bool in_one_run(const uint64_t* keys, int64_t first, 
   return first + kRunChunk <= n && keys[first] == keys[first + kRunChunk - 1];
 }
 
-/// Chunk i / width of element i % width of what is placed: parts[i]. Source has Sum, width, value(k, element), join(a, b).
+/// Chunk i / width of element i % width of what is placed: parts[i]. Source has Sum, width, begin(element), which value(k, begin)
+/// of the k-th sorted one is found from, join(a, b).
 template <class Source> struct JoinChunks {
   typename Source::Sum* parts;
   const uint64_t* keys;
@@ -21,9 +22,10 @@ template <class Source> struct JoinChunks {
   __device__ void operator()(int64_t i) const {
     const int64_t first = i / source.width * kRunChunk, element = i % source.width;
     if (!in_one_run(keys, first, n)) return;
-    typename Source::Sum all = source.value(first, element);
+    const int64_t begin = source.begin(element);
+    typename Source::Sum all = source.value(first, begin);
 #pragma unroll 8
-    for (int64_t k = 1; k < kRunChunk; ++k) all = source.join(all, source.value(first + k, element));
+    for (int64_t k = 1; k < kRunChunk; ++k) all = source.join(all, source.value(first + k, begin));
     parts[i] = all;
   }
 };
@@ -34,6 +36,7 @@ template <class Source> __device__ typename Source::Sum join_run(typename Source
                                                                  const Source& source, int64_t element) {
   constexpr int kAtOnce = 4;  // reads that do not wait for each other
   const uint64_t key = keys[first];
+  const int64_t begin = source.begin(element);
   for (int64_t k = first; k < n && keys[k] == key;) {
     if (k % kRunChunk == 0 && in_one_run(keys, k, n)) {
       all = source.join(all, parts[k / kRunChunk * source.width + element]), k += kRunChunk;
@@ -41,15 +44,14 @@ template <class Source> __device__ typename Source::Sum join_run(typename Source
     }
     const int64_t chunk_end = (k / kRunChunk + 1) * kRunChunk, end = chunk_end < n ? chunk_end : n;
     typename Source::Sum some[kAtOnce];
-    bool here[kAtOnce];
-#pragma unroll
-    for (int u = 0; u < kAtOnce; ++u) {
-      here[u] = k + u < end && keys[k + u] == key;
-      if (here[u]) some[u] = source.value(k + u, element);
-    }
+    int here = 0;
 #pragma unroll
     for (int u = 0; u < kAtOnce; ++u)
-      if (here[u]) all = source.join(all, some[u]), ++k;
+      if (k + u < end && keys[k + u] == key) some[u] = source.value(k + u, begin), here = u + 1;
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u)
+      if (u < here) all = source.join(all, some[u]);
+    k += here;
   }
   return all;
 }

@@ -240,7 +240,7 @@ template <class A> struct Best {
   int64_t index;
 };
 template <class A> __device__ __forceinline__ Best<A> from_lane_below(Best<A> v, int distance) {
-  return {__shfl_up_sync(0xffffffffu, v.value, distance), __shfl_up_sync(0xffffffffu, (long long)v.index, distance)};
+  return {A(__shfl_up_sync(0xffffffffu, v.value, distance)), __shfl_up_sync(0xffffffffu, (long long)v.index, distance)};
 }
 /// The last one at ties; NaN beats everything.
 template <class A> struct JoinExtremes {

@@ -23,7 +23,8 @@ template <class Bits> constexpr int kSide = sizeof(Bits) < 4 ? 64 : 32;
 template <class Bits, int n> __global__ void __launch_bounds__(kThreads)
     turn(Bits* y, const Bits* x, const __grid_constant__ Turn t) {
   constexpr int kWide = kSide<Bits>, kGap = sizeof(Bits) < 4 ? int(4 / sizeof(Bits)) : 1;  // columns lie in different banks
-  constexpr int kPacks = kWide / n, kOfThread = kWide * kPacks / int(kThreads);
+  constexpr int kPacks = kWide / n, kOfThread = kWide * kPacks / int(kThreads), kHeld = 4;
+  static_assert(kOfThread % kHeld == 0);
   using Packed = Pack<Bits, n>;
   alignas(16) __shared__ Bits square[kWide][kWide + kGap];
   const int64_t column = int64_t(blockIdx.x) * kWide, row = int64_t(blockIdx.y) * kWide;  // of y
@@ -34,30 +35,36 @@ template <class Bits, int n> __global__ void __launch_bounds__(kThreads)
       const int64_t at = rest % t.size[d];
       from += at * t.x[d], to += at * t.y[d], rest /= t.size[d];
     }
-    Packed held[kOfThread];
-    auto each = [&](auto f) {  // f(line of the square, first element in it, which of the thread's)
+    // f(line of the square, first element in it, which of those held) of kHeld of the thread's packs.
+    auto each = [&](int first, auto f) {
 #pragma unroll
-      for (int k = 0; k < kOfThread; ++k) {
-        const int at = int(threadIdx.x) + k * int(kThreads);
+      for (int k = 0; k < kHeld; ++k) {
+        const int at = int(threadIdx.x) + (first + k) * int(kThreads);
         f(at / kPacks, at % kPacks * n, k);
       }
     };
-    if (whole)
-      each([&](int i, int j, int k) { held[k] = *reinterpret_cast<const Packed*>(x + from + i * t.x_step + j); });
-    else
-      each([&](int i, int j, int k) {
-        if (column + i < t.wide && row + j < t.high) held[k] = *reinterpret_cast<const Packed*>(x + from + i * t.x_step + j);
-      });
     __syncthreads();  // what was there before has been written
-    each([&](int i, int j, int k) { *reinterpret_cast<Packed*>(&square[i][j]) = held[k]; });
+#pragma unroll 1
+    for (int first = 0; first < kOfThread; first += kHeld) {
+      Packed held[kHeld];
+      if (whole)
+        each(first, [&](int i, int j, int k) { held[k] = *reinterpret_cast<const Packed*>(x + from + i * t.x_step + j); });
+      else
+        each(first, [&](int i, int j, int k) {
+          if (column + i < t.wide && row + j < t.high) held[k] = *reinterpret_cast<const Packed*>(x + from + i * t.x_step + j);
+        });
+      each(first, [&](int i, int j, int k) { *reinterpret_cast<Packed*>(&square[i][j]) = held[k]; });
+    }
     __syncthreads();
-    each([&](int j, int i, int) {
-      if (!whole && !(column + i < t.wide && row + j < t.high)) return;
-      Packed pack;
+#pragma unroll 1
+    for (int first = 0; first < kOfThread; first += kHeld)
+      each(first, [&](int j, int i, int) {
+        if (!whole && !(column + i < t.wide && row + j < t.high)) return;
+        Packed pack;
 #pragma unroll
-      for (int u = 0; u < n; ++u) pack.item[u] = square[i + u][j];
-      *reinterpret_cast<Packed*>(y + to + j * t.y_step + i) = pack;
-    });
+        for (int u = 0; u < n; ++u) pack.item[u] = square[i + u][j];
+        *reinterpret_cast<Packed*>(y + to + j * t.y_step + i) = pack;
+      });
   }
 }
 
