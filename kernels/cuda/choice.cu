@@ -21,6 +21,8 @@ struct RandomKeys {
   __device__ void operator()(int64_t i) const { keys[i] = word_pair(draw, i), places[i] = i; }
 };
 
+constexpr int64_t kFewClasses = 64;  // up to here a thread adds a row
+
 /// running[c] = the sum of a row's weights up to c, one after the other, as on the CPU; `last`: the last class that can be drawn.
 struct AddUp {
   double* running;
@@ -38,6 +40,41 @@ struct AddUp {
     last[row] = end;
   }
 };
+/// The same of long rows, a block each: all its threads read and write, and the first one adds.
+__global__ void __launch_bounds__(kThreads) add_up_rows(double* running, int64_t* last, const double* weights, int64_t classes) {
+  constexpr int kOfThread = 8, kStaged = kOfThread * int(kThreads);
+  __shared__ double staged[kStaged];
+  const int t = threadIdx.x;
+  const int64_t from = int64_t(blockIdx.x) * classes;
+  double total = 0, own[kOfThread];
+  int64_t end = 0;
+  auto read = [&](int64_t first) {
+#pragma unroll
+    for (int k = 0; k < kOfThread; ++k) {
+      const int64_t c = first + k * int(kThreads) + t;
+      own[k] = c < classes ? weights[from + c] : 0;
+    }
+  };
+  read(0);
+  for (int64_t first = 0; first < classes; first += kStaged) {
+    const int count = int(classes - first < kStaged ? classes - first : kStaged);
+    for (int k = 0; k < kOfThread; ++k) staged[k * int(kThreads) + t] = own[k];
+    read(first + kStaged);  // under way while the first thread adds
+    __syncthreads();
+    if (t == 0) {
+#pragma unroll 8
+      for (int c = 0; c < count; ++c) {
+        const double weight = staged[c];
+        staged[c] = total += weight;
+        if (weight > 0) end = first + c;
+      }
+    }
+    __syncthreads();
+    for (int c = t; c < count; c += int(kThreads)) running[from + first + c] = staged[c];
+    __syncthreads();
+  }
+  if (t == 0) last[blockIdx.x] = end;
+}
 /// Sample i of the draw inverts the running sum of its row.
 struct Invert {
   int64_t* y;
@@ -103,7 +140,12 @@ void multinomial(const Array& y, const Array& weights, Draw draw, bool replaceme
     Scratch memory(size_t(weights.count) * sizeof(double) + size_t(rows) * sizeof(int64_t));
     double* running = memory.as<double>();
     int64_t* last = memory.as<int64_t>() + weights.count;
-    launch_each("multinomial", rows, {&weights}, AddUp{running, last, weights.as<double>(), classes});
+    if (classes <= kFewClasses) {
+      launch_each("multinomial", rows, {&weights}, AddUp{running, last, weights.as<double>(), classes});
+    } else {
+      add_up_rows<<<unsigned(rows), kThreads, 0, stream()>>>(running, last, weights.as<double>(), classes);
+      check_launch("multinomial", {&weights});
+    }
     return launch_each("multinomial", y.count, {&weights}, Invert{y.as<int64_t>(), running, last, n, classes, draw});
   }
   Sorted sorted(weights.count);

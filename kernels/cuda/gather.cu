@@ -1,6 +1,6 @@
 // Elements picked and placed along one axis, by an index for each element. Where several values may meet in one place, they are put there
 // in the order of the axis, as on the CPU: by a thread that takes the whole line, or, where lines are few and long, after a sort.
-#include "kernels/cuda/places.cuh"
+#include "kernels/cuda/runs.cuh"
 #include "kernels/cuda/sorted.h"
 #include "kernels/dispatch.h"
 #include "kernels/params.h"
@@ -21,16 +21,17 @@ template <class T> struct Gather {
   }
 };
 
-template <class T> __device__ T combined(T old, T value, ScatterMode mode) {
-  using A = accumulate_t<T>;
-  const A a = widen(old), b = widen(value);
+template <class A> __device__ A joined(A a, A b, ScatterMode mode) {
   switch (mode) {
-    case ScatterMode::add: return narrow<T>(A(a + b));
-    case ScatterMode::multiply: return narrow<T>(A(a * b));
-    case ScatterMode::maximum: return a > b || a != a ? old : value;  // NaN stays
-    case ScatterMode::minimum: return a < b || a != a ? old : value;
-    default: return value;
+    case ScatterMode::add: return A(a + b);
+    case ScatterMode::multiply: return A(a * b);
+    case ScatterMode::maximum: return a > b || a != a ? a : b;  // NaN stays
+    case ScatterMode::minimum: return a < b || a != a ? a : b;
+    default: return b;
   }
+}
+template <class T> __device__ T combined(T old, T value, ScatterMode mode) {
+  return narrow<T>(joined<accumulate_t<T>>(widen(old), widen(value), mode));
 }
 
 /// A line of the index along the axis a thread.
@@ -64,27 +65,37 @@ struct ScatterKeys {
     keys[i] = uint64_t(at[1] * size + index[at[0]]), order[i] = i;
   }
 };
-/// The first of the elements that go to one place puts them all there.
-template <class T> struct ScatterSorted {
-  T* y;
+/// Elements in the order of their places.
+template <class T> struct SortedSource {
+  using Sum = accumulate_t<T>;
+  static constexpr int64_t width = 1;
   const T* source;
-  const uint64_t* keys;
   const int64_t* order;
-  int64_t count, size, along;
   ScatterMode mode;
   Places<2> places;  // in source, in y without the axis
+  __device__ int64_t begin(int64_t) const { return 0; }
+  __device__ Sum value(int64_t k, int64_t) const {
+    int64_t at[2];
+    places.locate(order[k], at);
+    return widen(source[at[0]]);
+  }
+  __device__ Sum join(Sum a, Sum b) const { return joined(a, b, mode); }
+};
+/// The first of the elements that go to one place puts them all there; where only the last counts, that one does.
+template <class T> struct ScatterSorted {
+  T* y;
+  const accumulate_t<T>* parts;
+  const uint64_t* keys;
+  int64_t count, size, along;
+  SortedSource<T> source;
   __device__ void operator()(int64_t i) const {
     const uint64_t key = keys[i];
-    if (i > 0 && keys[i - 1] == key) return;
+    const bool assigns = source.mode == ScatterMode::assign;
+    if (assigns ? i + 1 < count && keys[i + 1] == key : i > 0 && keys[i - 1] == key) return;
     int64_t at[2];
-    places.locate(order[i], at);
+    source.places.locate(source.order[i], at);
     T& to = y[at[1] + int64_t(key % uint64_t(size)) * along];
-    T v = combined(to, source[at[0]], mode);
-    for (int64_t k = i + 1; k < count && keys[k] == key; ++k) {
-      places.locate(order[k], at);
-      v = combined(v, source[at[0]], mode);
-    }
-    to = v;
+    to = assigns ? source.source[at[0]] : narrow<T>(join_run(widen(to), parts, keys, i, count, source, 0));
   }
 };
 
@@ -144,10 +155,14 @@ void scatter(const Array& y, const Array& index, const Array& source, int axis, 
       ScatterKeys{sorted.keys(), sorted.places(), index.as<int64_t>(), size, Places<2>(rank, index.shape, {index.stride, line})});
   sorted.sort("scatter", bits_below(uint64_t(lines * size)));
   const Places<2> places(rank, index.shape, {source.stride, beside.stride});
+  const int64_t n = index.count, chunks = n / kRunChunk;
   dispatch_all("scatter", y.dtype, [&]<class T>() {
-    launch_each(
-        "scatter", index.count, {&y, &index},
-        ScatterSorted<T>{y.as<T>(), source.as<T>(), sorted.keys(), sorted.places(), index.count, size, along, mode, places});
+    using Sum = accumulate_t<T>;
+    const SortedSource<T> elements{source.as<T>(), sorted.places(), mode, places};
+    Scratch parts(size_t(chunks + 1) * sizeof(Sum));
+    if (mode != ScatterMode::assign)
+      launch_each("scatter", chunks, {&y, &index}, JoinChunks<SortedSource<T>>{parts.as<Sum>(), sorted.keys(), n, elements});
+    launch_each("scatter", n, {&y, &index}, ScatterSorted<T>{y.as<T>(), parts.as<Sum>(), sorted.keys(), n, size, along, elements});
   });
 }
 

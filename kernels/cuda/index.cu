@@ -1,5 +1,5 @@
 // Offsets of indices, and blocks placed by them: what indexing with tensors comes down to; and triangles.
-#include "kernels/cuda/places.cuh"
+#include "kernels/cuda/runs.cuh"
 #include "kernels/cuda/sorted.h"
 #include "kernels/dispatch.h"
 #include "kernels/params.h"
@@ -37,28 +37,54 @@ struct OffsetKeys {
     keys[i] = uint64_t(offsets[i]) ^ uint64_t(1) << 63, places[i] = i;
   }  // negative ones first
 };
-/// An element of a block a thread. Of the blocks that go to one place, the first puts them all there in their order.
+/// Blocks in the order of their places.
+template <class T> struct SortedBlocks {
+  using Sum = accumulate_t<T>;
+  int64_t width;  // elements of a block
+  const T* values;
+  const int64_t* order;
+  int64_t step;
+  Places<2> block;  // in values, in y
+  __device__ int64_t begin(int64_t element) const {
+    int64_t at[2];
+    block.locate(element, at);
+    return at[0];
+  }
+  __device__ Sum value(int64_t k, int64_t begin) const { return widen(values[begin + order[k] * step]); }
+  __device__ Sum join(Sum a, Sum b) const { return Sum(a + b); }
+};
+/// An element of a block a thread. Of the blocks that go to one place, the first adds them all in their order.
+template <class T> struct AddBlock {
+  T* y;
+  const accumulate_t<T>* parts;
+  const uint64_t* keys;
+  int64_t n;
+  SortedBlocks<T> source;
+  __device__ void operator()(int64_t i) const {
+    const int64_t first = i / source.width, element = i - first * source.width;
+    const uint64_t key = keys[first];
+    if (first > 0 && keys[first - 1] == key) return;
+    int64_t at[2];
+    source.block.locate(element, at);
+    T& to = y[at[1] + int64_t(key ^ uint64_t(1) << 63)];
+    to = narrow<T>(join_run(widen(to), parts, keys, first, n, source, element));
+  }
+};
+/// The last of them stays.
 template <class T> struct PutBlock {
   T* y;
   const T* values;
   const uint64_t* keys;
   const int64_t* order;
   int64_t n, step;
-  bool accumulate;
   Places<2> block;  // in values, in y
   __device__ void operator()(int64_t i) const {
-    const int64_t first = i / block.count;
-    const uint64_t key = keys[first];
-    if (first > 0 && keys[first - 1] == key) return;
+    const int64_t which = i / block.count;
+    const uint64_t key = keys[which];
+    if (which + 1 < n && keys[which + 1] == key) return;
     int64_t at[2];
-    block.locate(i - first * block.count, at);
-    T& to = y[at[1] + int64_t(key ^ uint64_t(1) << 63)];
-    T v = to;
-    for (int64_t k = first; k < n && keys[k] == key; ++k) {
-      const T value = values[at[0] + order[k] * step];
-      v = accumulate ? narrow<T>(accumulate_t<T>(widen(v) + widen(value))) : value;
-    }
-    to = v;
+    block.locate(i - which * block.count, at);
+    y[at[1] + int64_t(key ^ uint64_t(1) << 63)] = values[at[0] + order[which] * step];
   }
 };
 
@@ -104,12 +130,22 @@ void put_blocks(const Array& y, const Array& offsets, const Array& values, bool 
   Sorted sorted(n);
   launch_each("index_put", n, {&values, &offsets}, OffsetKeys{sorted.keys(), sorted.places(), offsets.as<int64_t>()});
   sorted.sort("index_put", 64);
-  auto put = [&]<class T>() {
-    launch_each(
-        "index_put", n * plan.count, {&values, &offsets},
-        PutBlock<T>{y.as<T>(), values.as<T>(), sorted.keys(), sorted.places(), n, values.step(0), accumulate, Places<2>(plan)});
-  };
-  accumulate ? dispatch_all("index_put", y.dtype, put) : dispatch_size(y.dtype, put);
+  const Places<2> block(plan);
+  if (!accumulate)
+    return dispatch_size(y.dtype, [&]<class T>() {
+      launch_each("index_put", n * plan.count, {&values, &offsets},
+                  PutBlock<T>{y.as<T>(), values.as<T>(), sorted.keys(), sorted.places(), n, values.step(0), block});
+    });
+  const int64_t parts_count = n / kRunChunk * plan.count;
+  dispatch_all("index_put", y.dtype, [&]<class T>() {
+    using Sum = accumulate_t<T>;
+    const SortedBlocks<T> source{plan.count, values.as<T>(), sorted.places(), values.step(0), block};
+    Scratch parts(size_t(parts_count + 1) * sizeof(Sum));
+    launch_each("index_put", parts_count, {&values, &offsets},
+                JoinChunks<SortedBlocks<T>>{parts.as<Sum>(), sorted.keys(), n, source});
+    launch_each("index_put", n * plan.count, {&values, &offsets},
+                AddBlock<T>{y.as<T>(), parts.as<Sum>(), sorted.keys(), n, source});
+  });
 }
 
 void triangle(const Array& y, const Array& x, int64_t diagonal, bool upper) {

@@ -20,9 +20,7 @@ template <class To, class From> struct Convert {
   using First = From;
   using Scalars = Nothing;
   static constexpr int kOutputs = 1, kInputs = 1;
-  static constexpr bool kCommon =
-      std::is_same_v<To, From> || (std::is_same_v<accumulate_t<To>, float> && std::is_same_v<accumulate_t<From>, float>);
-  static constexpr int kItems = kCommon ? int(16 / (sizeof(To) > sizeof(From) ? sizeof(To) : sizeof(From))) : 1;
+  static constexpr int kItems = int(16 / (sizeof(To) > sizeof(From) ? sizeof(To) : sizeof(From)));
   __device__ static constexpr bool reads(int) { return true; }
   __device__ static constexpr bool writes(int) { return true; }
   __device__ __forceinline__ static void element(To* y, From, const From* x, const Scalars&) {
@@ -40,7 +38,7 @@ template <class T> struct Select {
   using In = T;
   using First = bool;
   using Scalars = Nothing;
-  static constexpr int kOutputs = 1, kInputs = 3, kItems = sizeof(T) == 1 ? 1 : int(16 / sizeof(T));
+  static constexpr int kOutputs = 1, kInputs = 3, kItems = int(16 / sizeof(T));
   __device__ static constexpr bool reads(int) { return true; }
   __device__ static constexpr bool writes(int) { return true; }
   __device__ __forceinline__ static void element(T* y, bool condition, const T* x, const Scalars&) {

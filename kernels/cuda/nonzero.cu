@@ -1,87 +1,87 @@
 // The places of what is not zero, in row-major order: chunks are counted, the counts added up, and each chunk writes behind those before.
-#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/sorted.h"
+#include "kernels/dispatch.h"
 
 namespace gradus::cuda {
 namespace {
 
 constexpr int64_t kChunk = 16 * kThreads;  // elements that a block counts
 
-struct Elements {
-  const char* x;
+/// Elements of one size: their bits, without the sign's of floats, since zeros of both signs are zeros.
+template <class Bits> struct Elements {
+  const Bits* x;
   int64_t count;
-  int item;
-  DType dtype;
-  __device__ bool at(int64_t i) const { return i < count && LoadNonzero::get(x + i * item, dtype) != 0; }
+  Bits mask;
+  __device__ bool at(int64_t i) const { return i < count && (x[i] & mask) != 0; }
+};
+template <class F> void with_elements(const Array& x, F f) {
+  dispatch_size(x.dtype, [&]<class Bits>() {
+    f(Elements<Bits>{x.as<Bits>(), x.count, is_float(x.dtype) ? Bits(Bits(~Bits(0)) >> 1) : Bits(~Bits(0))});
+  });
+}
+
+/// A block a chunk, a warp an eighth of it.
+constexpr int kWarps = int(kThreads / 32), kOfWarp = int(kChunk / kThreads);  // kOfWarp elements a thread, 32 apart
+/// Which of a thread's elements are not zero: bit k is that of element first + 32 k. The reads do not wait for each other.
+template <class Bits> __device__ __forceinline__ unsigned nonzero_bits(const Elements<Bits>& x, int64_t first) {
+  unsigned bits = 0;
+#pragma unroll
+  for (int k = 0; k < kOfWarp; ++k) bits |= unsigned(x.at(first + 32 * k)) << k;
+  return bits;
+}
+__device__ int64_t first_of_thread() {
+  return int64_t(blockIdx.x) * kChunk + threadIdx.x / 32 * (kChunk / kWarps) + threadIdx.x % 32;
+}
+/// The sums of the block's warps: of those before this one, and of all. All threads come here.
+struct Before {
+  int here = 0, total = 0;
+  __device__ explicit Before(int mine) {
+    __shared__ int of_warp[kWarps];
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) mine += __shfl_xor_sync(0xffffffffu, mine, distance);
+    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = mine;
+    __syncthreads();
+#pragma unroll
+    for (int w = 0; w < kWarps; ++w) here += w < int(threadIdx.x / 32) ? of_warp[w] : 0, total += of_warp[w];
+  }
 };
 
-/// How many of this thread's block are before it, in their order; `total` becomes how many there are. All threads come here.
-__device__ int before(bool mine, int* total) {
-  __shared__ int of_warp[kThreads / 32];
-  const unsigned votes = __ballot_sync(0xffffffffu, mine);
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  __syncthreads();  // what was there has been read by all
-  if (lane == 0) of_warp[warp] = __popc(votes);
-  __syncthreads();
-  int count = __popc(votes & ((1u << lane) - 1)), all = 0;
-  for (int w = 0; w < int(kThreads / 32); ++w) {
-    if (w < warp) count += of_warp[w];
-    all += of_warp[w];
-  }
-  *total = all;
-  return count;
+template <class Bits> __global__ void __launch_bounds__(kThreads) count_chunks(int64_t* counts, const Elements<Bits> x) {
+  const Before before(__popc(nonzero_bits(x, first_of_thread())));
+  if (threadIdx.x == 0) counts[blockIdx.x + 1] = before.total;
 }
-
-__global__ void __launch_bounds__(kThreads) count_chunks(int64_t* counts, const Elements x) {
-  const int64_t first = int64_t(blockIdx.x) * kChunk + threadIdx.x;
-  int64_t sum = 0;
-  for (int64_t i = 0; i < kChunk; i += kThreads) {
-    int total;
-    before(x.at(first + i), &total);
-    sum += total;
-  }
-  if (threadIdx.x == 0) counts[blockIdx.x] = sum;
-}
-/// counts[i] becomes the sum of those before it; the last one, of all. One block, a part of the chunks a thread.
-__global__ void __launch_bounds__(kThreads) add_up(int64_t* counts, int64_t chunks) {
-  __shared__ int64_t sums[kThreads];
-  const int64_t part = (chunks + kThreads - 1) / kThreads, begin = threadIdx.x * part < chunks ? threadIdx.x * part : chunks;
-  const int64_t end = begin + part < chunks ? begin + part : chunks;
-  int64_t sum = 0;
-  for (int64_t i = begin; i < end; ++i) sum += counts[i];
-  sums[threadIdx.x] = sum;
-  __syncthreads();
-  int64_t total = 0;
-  for (unsigned t = 0; t < threadIdx.x; ++t) total += sums[t];
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t here = counts[i];
-    counts[i] = total, total += here;
-  }
-  if (threadIdx.x == kThreads - 1) counts[chunks] = total;
-}
-
 struct Shape {
   int rank;
   int64_t size[kMaxRank];
 };
-__global__ void __launch_bounds__(kThreads) write_places(int64_t* y, const int64_t* counts, const Elements x, const Shape shape) {
-  const int64_t first = int64_t(blockIdx.x) * kChunk + threadIdx.x;
-  int64_t to = counts[blockIdx.x];
-  for (int64_t i = 0; i < kChunk; i += kThreads) {
-    const bool mine = x.at(first + i);
-    int total;
-    const int at = before(mine, &total);
-    int64_t rest = first + i;
-    for (int d = shape.rank - 1; mine && d >= 0; --d) y[(to + at) * shape.rank + d] = rest % shape.size[d], rest /= shape.size[d];
-    to += total;
+template <class Bits> __global__ void __launch_bounds__(kThreads)
+    write_places(int64_t* y, const int64_t* counts, const Elements<Bits> x, const __grid_constant__ Shape shape) {
+  const int64_t first = first_of_thread();
+  const unsigned bits = nonzero_bits(x, first), below = (1u << threadIdx.x % 32) - 1;
+  int64_t to = counts[blockIdx.x] + Before(__popc(bits)).here;
+  for (int k = 0; k < kOfWarp; ++k) {
+    const bool mine = bits >> k & 1;
+    const unsigned votes = __ballot_sync(0xffffffffu, mine);
+    if (mine) {
+      int64_t* place = y + (to + __popc(votes & below)) * shape.rank;
+      int64_t rest = first + 32 * k;
+      for (int d = shape.rank - 1; d >= 0; --d) {
+        const int64_t outer = x.count <= UINT32_MAX ? int64_t(uint32_t(rest) / uint32_t(shape.size[d])) : rest / shape.size[d];
+        place[d] = rest - outer * shape.size[d], rest = outer;
+      }
+    }
+    to += __popc(votes);
   }
 }
 
 int64_t chunks_of(const Array& x) { return (x.count + kChunk - 1) / kChunk; }
-void count(const Scratch& counts, const Array& x, const Elements& elements) {
+/// counts[i] becomes how many the chunks before it have; the last one, all.
+template <class Bits> void count(const Scratch& counts, const Array& x, const Elements<Bits>& elements) {
   count_chunks<<<unsigned(chunks_of(x)), kThreads, 0, stream()>>>(counts.as<int64_t>(), elements);
-  add_up<<<1, kThreads, 0, stream()>>>(counts.as<int64_t>(), chunks_of(x));
+  check("nonzero", cudaMemsetAsync(counts.as<void>(), 0, sizeof(int64_t), stream()));
+  add_up("nonzero", counts.as<int64_t>() + 1, chunks_of(x));
 }
-Elements elements_of(const Array& x) { return {x.as<char>(), x.count, int(item_size(x.dtype)), x.dtype}; }
 
 }  // namespace
 
@@ -89,7 +89,7 @@ void nonzero_count(int64_t* found, const Array& x) {
   *found = 0;
   if (x.count == 0) return;
   Scratch counts(size_t(chunks_of(x) + 1) * sizeof(int64_t));
-  count(counts, x, elements_of(x));
+  with_elements(x, [&](const auto& elements) { count(counts, x, elements); });
   check_launch("nonzero", {&x});
   to_host(found, counts.as<int64_t>() + chunks_of(x), sizeof *found);
 }
@@ -97,10 +97,12 @@ void nonzero_count(int64_t* found, const Array& x) {
 void nonzero_places(const Array& y, const Array& x) {
   if (x.count == 0 || y.count == 0) return;
   Scratch counts(size_t(chunks_of(x) + 1) * sizeof(int64_t));
-  count(counts, x, elements_of(x));
   Shape shape{x.rank, {}};
   for (int d = 0; d < x.rank; ++d) shape.size[d] = x.shape[d];
-  write_places<<<unsigned(chunks_of(x)), kThreads, 0, stream()>>>(y.as<int64_t>(), counts.as<int64_t>(), elements_of(x), shape);
+  with_elements(x, [&](const auto& elements) {
+    count(counts, x, elements);
+    write_places<<<unsigned(chunks_of(x)), kThreads, 0, stream()>>>(y.as<int64_t>(), counts.as<int64_t>(), elements, shape);
+  });
   check_launch("nonzero", {&x});
 }
 

@@ -15,21 +15,34 @@ struct Multiply : Add {
   template <class A> __device__ static A first() { return A(1); }
   template <class A> __device__ static A join(A a, A b) { return a * b; }
 };
+struct Count : Add {  // what is not zero; p bits on top do not matter, since zeros of both signs are zeros
+  static constexpr bool kCounts = true;
+  template <class A> __device__ static A take(A x, A, A p) { return (uint64_t(x) << p) != 0; }
+};
+
+DType as_bytes(DType t) { return t == DType::boolean ? DType::uint8 : t; }
+void add(const ReduceArguments& a) {
+  if (is_float(a.x.dtype)) return reduce_floats<Add>(a);
+  dispatch_integer(a.op, as_bytes(a.x.dtype), [&]<class T>() { run_reduce<Add, LoadAs<T>>(a); });
+}
 
 }  // namespace
 
-void sum(const Array& y, const Array& x) { reduce_numbers<Add>({"sum", y, x, Array{}, ReduceKind::sum, 0}); }
+void sum(const Array& y, const Array& x) { add({"sum", y, x, Array{}, ReduceKind::sum, 0}); }
 
 void reduce(const Array& y, const Array& x, const Array& center, ReduceKind kind, double p) {
   const ReduceArguments a{"reduce", y, x, center, kind, p};
   switch (kind) {
     case ReduceKind::sum:
-    case ReduceKind::mean: return reduce_numbers<Add>(a);
+    case ReduceKind::mean: return add(a);
     case ReduceKind::nansum: return reduce_floats<AddNumbers>(a);
     case ReduceKind::prod: return reduce_numbers<Multiply>(a);
     case ReduceKind::count_nonzero:
     case ReduceKind::all:
-    case ReduceKind::any: return run_reduce<Add, LoadNonzero>(a);
+    case ReduceKind::any:
+      return dispatch_size(x.dtype, [&]<class Bits>() {
+        run_reduce<Count, LoadBits<Bits>>({"reduce", y, x, center, kind, is_float(x.dtype) ? 1. : 0.});
+      });
     case ReduceKind::max:
     case ReduceKind::min:
     case ReduceKind::max_abs:

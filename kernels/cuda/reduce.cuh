@@ -11,9 +11,9 @@
 
 namespace gradus::cuda {
 
-// An operation is, as on the CPU: first<A>(), kCentered, take(x, center, p), join(a, b).
+// An operation is, as on the CPU: first<A>(), kCentered, take(x, center, p), join(a, b); and kCounts, whether what it takes is 0 or 1.
 struct Add {
-  static constexpr bool kCentered = false;
+  static constexpr bool kCentered = false, kCounts = false;
   template <class A> __device__ static A first() { return A(0); }
   template <class A> __device__ static A take(A x, A, A) { return x; }
   template <class A> __device__ static A join(A a, A b) { return a + b; }
@@ -26,7 +26,7 @@ template <class T> struct Load {
   __device__ static A get(const char* p, DType) { return widen(*reinterpret_cast<const T*>(p)); }
   __device__ static A of(T x) { return widen(x); }
 };
-struct LoadInteger {
+struct LoadInteger {  // of any type: for operations that are too rare to be compiled for each
   using Element = void;
   using A = int64_t;
   __device__ static A get(const char* p, DType t) {
@@ -39,29 +39,52 @@ struct LoadInteger {
     }
   }
 };
-struct LoadNonzero {  // of any type: 1 or 0
-  using Element = void;
+template <class T> struct LoadAs {  // an integer of type T
+  using Element = T;
   using A = int64_t;
-  __device__ static A get(const char* p, DType t) {
-    switch (t) {
-      case DType::float32: return *reinterpret_cast<const float*>(p) != 0;
-      case DType::float64: return *reinterpret_cast<const double*>(p) != 0;
-      case DType::float16:
-      case DType::bfloat16: return (*reinterpret_cast<const uint16_t*>(p) & 0x7fff) != 0;
-      default: return LoadInteger::get(p, t) != 0;
-    }
-  }
+  __device__ static A get(const char* p, DType) { return *reinterpret_cast<const T*>(p); }
+  __device__ static A of(T x) { return x; }
+};
+template <class Bits> struct LoadBits {  // of whatever is of this size: its bits from the top of an accumulator on
+  using Element = Bits;
+  using A = int64_t;
+  __device__ static A get(const char* p, DType) { return of(*reinterpret_cast<const Bits*>(p)); }
+  __device__ static A of(Bits x) { return A(uint64_t(x) << (64 - 8 * sizeof(Bits))); }
 };
 /// Columns or elements in a pack of 16 bytes; 1 where there are no packs.
 template <class L> constexpr int kPackOf = 1;
 template <> constexpr int kPackOf<Load<float>> = 4;
 template <> constexpr int kPackOf<Load<half>> = 8;
 template <> constexpr int kPackOf<Load<bfloat16>> = 8;
+template <class T> constexpr int kPackOf<LoadAs<T>> = int(16 / sizeof(T));
+template <class T> constexpr int kPackOf<LoadBits<T>> = int(16 / sizeof(T));
+
+/// f(i, read(i)) for i = begin, begin + step, ... below end, in this order. Four reads are under way at once: a thread that waited for
+/// each before it asked for the next would leave the memory idle.
+template <class Read, class F> __device__ __forceinline__ void in_order(int64_t begin, int64_t end, int64_t step, Read read, F f) {
+  constexpr int kAtOnce = 4;
+  int64_t i = begin;
+  for (; i + (kAtOnce - 1) * step < end; i += kAtOnce * step) {
+    decltype(read(i)) some[kAtOnce];
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u) some[u] = read(i + u * step);
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u) f(i + u * step, some[u]);
+  }
+  decltype(read(i)) rest[kAtOnce - 1];
+#pragma unroll
+  for (int u = 0; u < kAtOnce - 1; ++u)
+    if (i + u * step < end) rest[u] = read(i + u * step);
+#pragma unroll
+  for (int u = 0; u < kAtOnce - 1; ++u)
+    if (i + u * step < end) f(i + u * step, rest[u]);
+}
 
 __device__ __forceinline__ int64_t locate_in(int64_t i, const Axes& axes) {
   if (axes.rank == 1) return i * axes.step[0];
   int64_t offset = 0;
   uint32_t rest = uint32_t(i);
+#pragma unroll 1  // it stands in many places
   for (int d = 0; d + 1 < axes.rank; ++d) {
     uint32_t outer = divide(rest, axes.size[d]);
     offset += int64_t(rest - outer * axes.size[d].divisor) * axes.step[d];
@@ -73,12 +96,26 @@ __device__ __forceinline__ int64_t locate_y(int64_t i, const Axes& axes) {
   if (axes.rank == 1) return i * axes.step_y[0];
   int64_t offset = 0;
   uint32_t rest = uint32_t(i);
+#pragma unroll 1  // it stands in many places
   for (int d = 0; d + 1 < axes.rank; ++d) {
     uint32_t outer = divide(rest, axes.size[d]);
     offset += int64_t(rest - outer * axes.size[d].divisor) * axes.step_y[d];
     rest = outer;
   }
   return offset + int64_t(rest) * axes.step_y[axes.rank - 1];
+}
+
+/// f(i, element or pack at x + i along the axes that go), as in_order; their usual single run is a pointer and a step.
+template <class Read, class F>
+__device__ __forceinline__ void along(const Axes& gone, const char* x, int64_t begin, int64_t end, int64_t step, Read read, F f) {
+  if (gone.rank == 1) {
+    const int64_t bytes = gone.step[0];
+    in_order(
+        begin, end, step, [&](int64_t i) { return read(x + i * bytes); }, f);
+  } else {
+    in_order(
+        begin, end, step, [&](int64_t i) { return read(x + locate_in(i, gone)); }, f);
+  }
 }
 
 template <class Op, class A> __device__ A center_of(const ReduceCall& c, int64_t y) {
@@ -126,62 +163,95 @@ template <class Op, class A> __device__ void finish(const ReduceCall& c, int64_t
   }
 }
 
-template <class Op, class A> __device__ __forceinline__ A across_warp(A a) {
+__device__ __forceinline__ int team_of(const ReduceCall& c) { return 1 << c.team_bits; }
+
+/// What the lane `distance` further on has. A value of several numbers brings a function of its own.
+template <class A> __device__ __forceinline__ A from_lane_above(A a, int distance) {
+  return __shfl_down_sync(0xffffffffu, a, distance);
+}
+/// The first thread of each team of 1, 2, 4, ... 32 or 256 gets what its threads have, joined. All threads of the block come here.
+template <class Op, class A> __device__ __forceinline__ A across_threads(A a, int team, Op op) {
+  __shared__ A of_warp[kThreads / 32];
 #pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) a = Op::join(a, __shfl_down_sync(0xffffffffu, a, distance));
-  return a;  // in lane 0
+  for (int distance = 16; distance > 0; distance /= 2) {
+    if (distance < team) a = op.join(a, from_lane_above(a, distance));  // alike in all lanes
+  }
+  if (team > 32) {
+    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = a;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+#pragma unroll
+      for (int w = 1; w < int(kThreads / 32); ++w) a = op.join(a, of_warp[w]);
+    }
+  }
+  return a;
 }
 
-/// A team takes one part of one result: 32 threads, or all of the block's 256. Teams of a warp stand eight in a block.
+/// A team of 4, 8, 16, 32 or all 256 threads takes one part of one result.
+struct RowTask {
+  int64_t task, output, begin, end;
+  int lane;
+  bool mine;
+  __device__ explicit RowTask(const ReduceCall& c) : lane(int(threadIdx.x) & (team_of(c) - 1)) {
+    task = int64_t(blockIdx.x) * (kThreads >> c.team_bits) + (threadIdx.x >> c.team_bits);
+    mine = task < c.outputs * c.parts;
+    output = mine ? task : 0, begin = 0, end = mine ? c.depth : 0;
+    if (c.parts > 1 && mine) {  // then there are few tasks
+      const uint32_t part = divide(uint32_t(task), c.by_outputs);
+      output = task - part * c.outputs, begin = part * c.part;
+      end = begin + c.part < c.depth ? begin + c.part : c.depth;
+    }
+  }
+};
+
 template <class Op, class L, bool kPacked> __global__ void __launch_bounds__(kThreads)
     reduce_rows(const __grid_constant__ ReduceCall c) {
   using A = typename L::A;
-  __shared__ A of_warp[kThreads / 32];
-  const int lane = threadIdx.x % c.team;
-  const int64_t task = int64_t(blockIdx.x) * (kThreads / c.team) + threadIdx.x / c.team;
-  const bool mine = task < c.outputs * c.parts;
-  const int64_t output = mine ? task % c.outputs : 0, begin = mine ? task / c.outputs * c.part : 0;
-  const int64_t end = mine ? (begin + c.part < c.depth ? begin + c.part : c.depth) : 0;
-  const char* x = c.x + locate_in(output, c.kept);
+  const RowTask t(c);
+  const int team = team_of(c);
+  const char* x = c.x + locate_in(t.output, c.kept);
   const A p = A(c.p);
   A center = A(0);
-  if constexpr (Op::kCentered) center = center_of<Op, A>(c, locate_y(output, c.kept));
+  if constexpr (Op::kCentered) center = center_of<Op, A>(c, locate_y(t.output, c.kept));
   A sum = Op::template first<A>();
   if constexpr (kPacked) {
     constexpr int n = kPackOf<L>;
     using Packed = Pack<typename L::Element, n>;
-    A more[n];
+    auto read = [](const char* at) { return *reinterpret_cast<const Packed*>(at); };
+    if constexpr (std::is_same_v<A, int64_t>) {  // sums, in any order; of a few small numbers in 32 bits
+      using Few = std::conditional_t<(n > 4) || Op::kCounts, int32_t, int64_t>;
+      along(c.gone, x, t.begin + t.lane * n, t.end, team * n, read, [&](int64_t, const Packed& pack) {
+        Few few = 0;
 #pragma unroll
-    for (int j = 0; j < n; ++j) more[j] = sum;
-    for (int64_t i = begin + lane * n; i < end; i += c.team * n) {
-      Packed pack = *reinterpret_cast<const Packed*>(x + locate_in(i, c.gone));
+        for (int j = 0; j < n; ++j) few += Few(Op::take(L::of(pack.item[j]), center, p));
+        sum += few;
+      });
+    } else {
+      A more[n];
 #pragma unroll
-      for (int j = 0; j < n; ++j) more[j] = Op::join(more[j], Op::take(L::of(pack.item[j]), center, p));
+      for (int j = 0; j < n; ++j) more[j] = sum;
+      along(c.gone, x, t.begin + t.lane * n, t.end, team * n, read, [&](int64_t, const Packed& pack) {
+#pragma unroll
+        for (int j = 0; j < n; ++j) more[j] = Op::join(more[j], Op::take(L::of(pack.item[j]), center, p));
+      });
+#pragma unroll
+      for (int half = n / 2; half > 0; half /= 2) {
+#pragma unroll
+        for (int j = 0; j < half; ++j) more[j] = Op::join(more[j], more[j + half]);
+      }
+      sum = more[0];
     }
-#pragma unroll
-    for (int half = n / 2; half > 0; half /= 2) {
-#pragma unroll
-      for (int j = 0; j < half; ++j) more[j] = Op::join(more[j], more[j + half]);
-    }
-    sum = more[0];
   } else {
-    for (int64_t i = begin + lane; i < end; i += c.team)
-      sum = Op::join(sum, Op::take(L::get(x + locate_in(i, c.gone), c.x_type), center, p));
+    along(
+        c.gone, x, t.begin + t.lane, t.end, team, [&](const char* at) { return L::get(at, c.x_type); },
+        [&](int64_t, A v) { sum = Op::join(sum, Op::take(v, center, p)); });
   }
-  sum = across_warp<Op>(sum);
-  if (c.team > 32) {
-    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sum;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-#pragma unroll
-      for (int w = 1; w < int(kThreads / 32); ++w) sum = Op::join(sum, of_warp[w]);
-    }
-  }
-  if (!mine || lane != 0) return;
+  sum = across_threads(sum, team, Op());
+  if (!t.mine || t.lane != 0) return;
   if (c.sums)
-    reinterpret_cast<A*>(c.sums)[task] = sum;  // (parts, outputs)
+    reinterpret_cast<A*>(c.sums)[t.task] = sum;  // (parts, outputs)
   else
-    finish<Op, A>(c, output, sum);
+    finish<Op, A>(c, t.output, sum);
 }
 
 /// 32 x 8 threads: a thread takes n neighbouring columns and every eighth row of its part.
@@ -205,16 +275,18 @@ template <class Op, class L, int n> __global__ void __launch_bounds__(kThreads)
   }
   if (mine) {
     const char* x = c.x + locate_in(output, c.kept);
-    for (int64_t i = begin + row; i < end; i += kThreads / 32) {
-      const char* at = x + locate_in(i, c.gone);
-      if constexpr (n > 1) {
-        using Packed = Pack<typename L::Element, n>;
-        Packed pack = *reinterpret_cast<const Packed*>(at);
+    if constexpr (n > 1) {
+      using Packed = Pack<typename L::Element, n>;
+      along(
+          c.gone, x, begin + row, end, kThreads / 32, [](const char* at) { return *reinterpret_cast<const Packed*>(at); },
+          [&](int64_t, const Packed& pack) {
 #pragma unroll
-        for (int j = 0; j < n; ++j) sum[j] = Op::join(sum[j], Op::take(L::of(pack.item[j]), center[j], p));
-      } else {
-        sum[0] = Op::join(sum[0], Op::take(L::get(at, c.x_type), center[0], p));
-      }
+            for (int j = 0; j < n; ++j) sum[j] = Op::join(sum[j], Op::take(L::of(pack.item[j]), center[j], p));
+          });
+    } else {
+      along(
+          c.gone, x, begin + row, end, kThreads / 32, [&](const char* at) { return L::get(at, c.x_type); },
+          [&](int64_t, A v) { sum[0] = Op::join(sum[0], Op::take(v, center[0], p)); });
     }
   }
 #pragma unroll
@@ -232,17 +304,21 @@ template <class Op, class L, int n> __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Joins the parts of each result: by a warp, or by one thread where there are few parts.
+/// Joins the parts of each result: by one thread where there are few, by a warp, or by a block where there are many.
 template <class Op, class A> __global__ void __launch_bounds__(kThreads) join_parts(const __grid_constant__ ReduceCall c) {
-  const int lane = threadIdx.x % c.team;
-  const int64_t output = int64_t(blockIdx.x) * (kThreads / c.team) + threadIdx.x / c.team;
+  const int team = team_of(c), lane = int(threadIdx.x) & (team - 1);
+  const int64_t output = int64_t(blockIdx.x) * (kThreads >> c.team_bits) + (threadIdx.x >> c.team_bits);
   const bool mine = output < c.outputs;
   A sum = Op::template first<A>();
-  for (int part = lane; mine && part < c.parts; part += c.team)
-    sum = Op::join(sum, reinterpret_cast<const A*>(c.sums)[part * c.outputs + output]);
-  if (c.team > 1) sum = across_warp<Op>(sum);
+  const A* sums = reinterpret_cast<const A*>(c.sums) + output;
+  in_order(
+      lane, mine ? c.parts : 0, team, [&](int64_t part) { return sums[part * c.outputs]; },
+      [&](int64_t, A v) { sum = Op::join(sum, v); });
+  sum = across_threads(sum, team, Op());
   if (mine && lane == 0) finish<Op, A>(c, output, sum);
 }
+/// Who joins them.
+inline int bits_of_joining_team(int parts) { return parts > 64 ? 8 : parts > 32 ? 5 : 0; }
 
 struct ReduceArguments {
   const char* op;
@@ -273,8 +349,8 @@ template <class Op, class L> void run_reduce(const ReduceArguments& a) {
       reduce_columns<Op, L, 1><<<grid, kThreads, 0, stream()>>>(c);
   }
   if (c.sums) {
-    c.team = c.parts > 32 ? 32 : 1;
-    const int64_t a_block = kThreads / c.team;
+    c.team_bits = bits_of_joining_team(c.parts);
+    const int64_t a_block = kThreads >> c.team_bits;
     join_parts<Op, A><<<unsigned((c.outputs + a_block - 1) / a_block), kThreads, 0, stream()>>>(c);
   }
   check_launch(a.op, {&a.y, &a.x});

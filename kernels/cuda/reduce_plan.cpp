@@ -8,11 +8,12 @@
 namespace gradus::cuda {
 namespace {
 
-constexpr int64_t kFewBlocks = 512;    // with fewer, results are cut into parts
+constexpr int64_t kFewBlocks = 2048;   // with fewer, results are cut into parts
 constexpr int64_t kRowPart = 1 << 13;  // elements that a block takes at least
 constexpr int64_t kColumnPart = 64;    // rows that a thread block takes at least
-constexpr int64_t kMostParts = 1024;
+constexpr int64_t kMostParts = 4096;
 constexpr int64_t kShortRow = 1 << 10;  // up to here a warp is enough
+constexpr int64_t kAtOnce = 4;  // what a thread reads at once, so that fewer lanes are enough for rows of less than 32 times that
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -45,7 +46,7 @@ ReducePlan plan_reduce(const char* op, const Array& y, const Array& x, const Arr
   c.gone = axes_of(op, r.gone_rank, r.gone, r.gone_x, nullptr);
   c.outputs = r.outputs, c.depth = r.depth, c.kind = kind, c.p = p;
   c.x_type = x.dtype, c.y_type = y.dtype, c.y_item = r.y_item, c.sum_item = uint8_t(sum_item);
-  c.parts = 1, c.part = r.depth, c.team = kThreads;
+  c.parts = 1, c.part = r.depth, c.team_bits = 8;
   plan.blocks_y = 1;
   plan.by_rows = r.by_rows;
   if (r.outputs == 0) return plan;
@@ -62,13 +63,15 @@ ReducePlan plan_reduce(const char* op, const Array& y, const Array& x, const Arr
   if (r.by_rows) {
     plan.packed = aligned && r.gone_x[run] == r.x_item && r.gone[run] % pack == 0 && whole(r.gone_rank, r.gone_x, run) &&
                   (r.outputs == 1 || whole(r.kept_rank, r.kept_x, -1));
-    c.team = r.depth <= kShortRow ? 32 : int(kThreads);
-    if (c.team > 32 && r.outputs < kFewBlocks) {
+    if (r.depth <= kShortRow) {
+      const int64_t reads = plan.packed ? r.depth / pack : r.depth;
+      for (c.team_bits = 2; c.team_bits < 5 && (kAtOnce << c.team_bits) < reads;) ++c.team_bits;
+    } else if (r.outputs < kFewBlocks) {
       int64_t parts = std::min({ceil_div(r.depth, kRowPart), ceil_div(kMostParts, r.outputs), kMostParts});
       c.part = ceil_div(ceil_div(r.depth, parts), 64) * 64;  // packs stay whole
-      c.parts = int(ceil_div(r.depth, c.part));
+      c.parts = int(ceil_div(r.depth, c.part)), c.by_outputs = Divider(uint32_t(r.outputs));
     }
-    int64_t blocks = ceil_div(r.outputs * c.parts, kThreads / c.team);
+    int64_t blocks = ceil_div(r.outputs * c.parts, kThreads >> c.team_bits);
     if (blocks > INT32_MAX) throw Error(std::string(op) + ": " + std::to_string(r.outputs) + " results are too many for one call");
     plan.blocks = unsigned(blocks);
     return plan;

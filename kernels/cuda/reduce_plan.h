@@ -18,7 +18,8 @@ struct ReduceCall {
   char *y, *sums;  // sums: (parts, outputs) accumulators, or null where there is one part
   Axes kept, gone;
   int64_t outputs, depth, part;
-  int parts, team;  // team: threads that share a result
+  Divider by_outputs;    // where there are parts
+  int parts, team_bits;  // 2^team_bits threads share a result
   uint32_t wide, column_blocks;
   uint8_t y_item, sum_item;
   ReduceKind kind;

@@ -8,8 +8,13 @@ namespace gradus::cuda {
 namespace {
 
 template <class T> using Value = Number<accumulate_t<T>, 1>;
-/// Packs are for what networks are made of; other types are left to the plain kernel, which halves what has to be compiled.
+/// Packs are for what networks are made of, and where moving takes the time; functions of other types are left to the plain kernel, which
+/// halves what has to be compiled.
+#ifdef GRADUS_FAMILY_MOVES
+template <class T> constexpr int kItemsOf = int(16 / sizeof(T));
+#else
 template <class T> constexpr int kItemsOf = std::is_same_v<accumulate_t<T>, float> ? int(16 / sizeof(T)) : 1;
+#endif
 
 template <class T> struct Parameters {
   accumulate_t<T> s, t;

@@ -1,5 +1,6 @@
-// Order along one axis. Elements are sorted by their keys and then by their lines; each sort keeps equal ones in order, so lines come out one after the other, each in order. Selecting
-// a few or one sorts too: simple, and the result is the same in any order of work.
+// Order along one axis. Elements are sorted by line and key: by both in one number where the key has up to 32 bits, else by their keys and then
+// by their lines; each sort keeps equal ones in order, so lines come out one after the other, each in order. Selecting a few or one
+// sorts too: simple, and the result is the same in any order of work.
 #include "kernels/cuda/keys.cuh"
 #include "kernels/cuda/sorted.h"
 #include "kernels/dispatch.h"
@@ -26,17 +27,33 @@ struct Lines {
   __device__ int64_t at(int64_t line, int64_t i, int64_t k) const { return (line / inner * k + i) * inner + line % inner; }
 };
 
-struct LineKeys {
+/// The bits above an element's key, if there are any, are its line's.
+template <class T, class Key, class Place> struct ElementInLine {
+  Key* keys;
+  Place* places;
+  const T* x;
+  Lines lines;
+  bool descending;
+  __device__ void operator()(int64_t i) const {
+    const KeyOf<T> own = key_of(x[i]);
+    Key key = descending ? KeyOf<T>(~own) : own;
+    if constexpr (sizeof(Key) > sizeof(T)) {
+      if (lines.count > 1) key |= Key(lines.line(i)) << (8 * sizeof(T));
+    }
+    keys[i] = key, places[i] = Place(i);
+  }
+};
+template <class Place> struct LineKeys {
   uint64_t* keys;
-  const int64_t* places;
+  const Place* places;
   Lines lines;
   __device__ void operator()(int64_t i) const { keys[i] = uint64_t(lines.line(places[i])); }
 };
-template <class T> struct PutFirst {
+template <class T, class Place> struct PutFirst {
   T* y;
   int64_t* index;
   const T* x;
-  const int64_t* places;
+  const Place* places;
   Lines lines;
   int64_t k;
   __device__ void operator()(int64_t i) const {
@@ -45,16 +62,16 @@ template <class T> struct PutFirst {
     if (y) y[to] = x[place];
   }
 };
-template <class T> struct PutNth {
+template <class T, class Place> struct PutNth {
   T* y;
   int64_t* index;
   const T* x;
-  const int64_t* places;
+  const Place* places;
   Lines lines;
   Nth which;
   int64_t k;
   __device__ void operator()(int64_t line) const {
-    const int64_t* in_order = places + line * lines.n;
+    const Place* in_order = places + line * lines.n;
     auto is_number = [&](int64_t i) {
       const auto v = widen(x[in_order[i]]);
       return v == v;
@@ -99,41 +116,55 @@ template <class T> struct Search {
   }
 };
 
+template <class T, class Key, class Place, class F>
+void sort_lines(const char* op, const Array& x, const Lines& lines, bool descending, F f) {
+  SortedBy<Key, Place> sorted(x.count);
+  constexpr int kBits = int(sizeof(T)) * 8;
+  launch_each(op, x.count, {&x}, ElementInLine<T, Key, Place>{sorted.keys(), sorted.places(), x.as<T>(), lines, descending});
+  const int line_bits = lines.count > 1 ? bits_below(uint64_t(lines.count)) : 0;
+  sorted.sort(op, sizeof(Key) > sizeof(T) ? kBits + line_bits : kBits);
+  if constexpr (sizeof(Key) == sizeof(uint64_t) && sizeof(T) == sizeof(uint64_t)) {
+    if (line_bits > 0) {
+      launch_each(op, x.count, {&x}, LineKeys<Place>{sorted.keys(), sorted.places(), lines});
+      sorted.sort(op, line_bits);
+    }
+  }
+  f.template operator()<T>(sorted.places(), lines);
+}
 /// Sorts x's lines and calls f<T>(places, lines).
 template <class F> void with_sorted(const char* op, const Array& x, int axis, bool descending, F f) {
   const Lines lines(x, axis);
   if (x.count == 0) return;
-  Sorted sorted(x.count);
   dispatch_number(op, comparable(x.dtype), [&]<class T>() {
-    launch_each(op, x.count, {&x}, ElementKeys<T>{sorted.keys(), sorted.places(), x.as<T>(), descending});
-    sorted.sort(op, int(sizeof(T)) * 8);
-    if (lines.count > 1) {
-      launch_each(op, x.count, {&x}, LineKeys{sorted.keys(), sorted.places(), lines});
-      sorted.sort(op, bits_below(uint64_t(lines.count)));
+    if (x.count > INT32_MAX) return sort_lines<T, uint64_t, int64_t>(op, x, lines, descending, f);
+    if constexpr (sizeof(T) < sizeof(uint64_t)) {
+      // What fits 32 bits with its line is sorted as that.
+      if (int(sizeof(T)) * 8 + (lines.count > 1 ? bits_below(uint64_t(lines.count)) : 0) <= 32)
+        return sort_lines<T, uint32_t, int32_t>(op, x, lines, descending, f);
     }
-    f.template operator()<T>(sorted.places(), lines);
+    sort_lines<T, uint64_t, int32_t>(op, x, lines, descending, f);
   });
 }
 
 }  // namespace
 
 void sort(const Array& y, const Array& index, const Array& x, int axis, bool descending) {
-  with_sorted("sort", x, axis, descending, [&]<class T>(const int64_t* places, const Lines& lines) {
-    launch_each("sort", x.count, {&x}, PutFirst<T>{y.as<T>(), index.as<int64_t>(), x.as<T>(), places, lines, lines.n});
+  with_sorted("sort", x, axis, descending, [&]<class T, class Place>(const Place* places, const Lines& lines) {
+    launch_each("sort", x.count, {&x}, PutFirst<T, Place>{y.as<T>(), index.as<int64_t>(), x.as<T>(), places, lines, lines.n});
   });
 }
 
 void top(const Array& y, const Array& index, const Array& x, int axis, bool greatest, bool) {
   const int64_t k = index.rank ? index.shape[axis] : 1;
   if (k == 0) return;
-  with_sorted("topk", x, axis, greatest, [&]<class T>(const int64_t* places, const Lines& lines) {
-    launch_each("topk", lines.count * k, {&x}, PutFirst<T>{y.as<T>(), index.as<int64_t>(), x.as<T>(), places, lines, k});
+  with_sorted("topk", x, axis, greatest, [&]<class T, class Place>(const Place* places, const Lines& lines) {
+    launch_each("topk", lines.count * k, {&x}, PutFirst<T, Place>{y.as<T>(), index.as<int64_t>(), x.as<T>(), places, lines, k});
   });
 }
 
 void nth(const Array& y, const Array& index, const Array& x, int axis, Nth which, int64_t k) {
-  with_sorted("median", x, axis, false, [&]<class T>(const int64_t* places, const Lines& lines) {
-    launch_each("median", lines.count, {&x}, PutNth<T>{y.as<T>(), index.as<int64_t>(), x.as<T>(), places, lines, which, k});
+  with_sorted("median", x, axis, false, [&]<class T, class Place>(const Place* places, const Lines& lines) {
+    launch_each("median", lines.count, {&x}, PutNth<T, Place>{y.as<T>(), index.as<int64_t>(), x.as<T>(), places, lines, which, k});
   });
 }
 

@@ -7,25 +7,27 @@
 
 namespace gradus::cuda {
 
-class Sorted {
+/// Keys are uint32_t or uint64_t, places int64_t, or int32_t where there are less than 2^31.
+template <class Key, class Place> class SortedBy {
  public:
-  explicit Sorted(int64_t n)
+  explicit SortedBy(int64_t n)
       : n_(n),
-        memory_(size_t(n) * 4 * sizeof(uint64_t)),
-        keys_{memory_.as<uint64_t>(), memory_.as<uint64_t>() + n},
-        places_{memory_.as<int64_t>() + 2 * n, memory_.as<int64_t>() + 3 * n} {}
-  uint64_t* keys() const { return keys_[now_]; }
-  int64_t* places() const { return places_[now_]; }
+        memory_(size_t(n) * 2 * (sizeof(Key) + sizeof(Place))),
+        keys_{memory_.as<Key>(), memory_.as<Key>() + n},
+        places_{reinterpret_cast<Place*>(memory_.as<Key>() + 2 * n), reinterpret_cast<Place*>(memory_.as<Key>() + 2 * n) + n} {}
+  Key* keys() const { return keys_[now_]; }
+  Place* places() const { return places_[now_]; }
   /// By the lowest `bits` of the keys; equal ones stay in order.
   void sort(const char* op, int bits);
 
  private:
   int64_t n_;
   Scratch memory_;
-  uint64_t* keys_[2];
-  int64_t* places_[2];
+  Key* keys_[2];
+  Place* places_[2];
   int now_ = 0;
 };
+using Sorted = SortedBy<uint64_t, int64_t>;
 
 /// Each number becomes the sum of those up to it.
 void add_up(const char* op, int64_t* numbers, int64_t n);

@@ -1,5 +1,6 @@
 // The squares of many tensors' elements in one sum: a launch does as many tensors as its arguments have room for, and a block 16384 elements
 // of one. The blocks' sums are added in double, in their order.
+#include "kernels/cuda/entries.cuh"
 #include "kernels/cuda/row.cuh"
 #include "kernels/cuda/scratch.h"
 #include "kernels/dispatch.h"
@@ -22,8 +23,7 @@ int64_t blocks_for(const Stretch& s) { return (s.count + kBlockItems - 1) / kBlo
 
 template <class T> __global__ void __launch_bounds__(kThreads) square_blocks(double* sums, const __grid_constant__ Stretches all) {
   using A = accumulate_t<T>;
-  int which = 0;
-  while (which + 1 < all.count && blockIdx.x >= all.first[which + 1]) ++which;
+  const int which = entry_of(blockIdx.x, all.first, all.count);
   const Stretch& s = all.of[which];
   const int64_t begin = int64_t(blockIdx.x - all.first[which]) * kBlockItems, left = s.count - begin;
   const T* x = static_cast<const T*>(s.data) + begin;

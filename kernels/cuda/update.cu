@@ -1,4 +1,5 @@
 // Optimizers' steps: a launch does as many parameters as its arguments have room for, and a block 4096 elements of one.
+#include "kernels/cuda/entries.cuh"
 #include "kernels/cuda/row.cuh"
 #include "kernels/dispatch.h"
 #include "kernels/update_rules.h"
@@ -28,8 +29,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(kThreads) step_
   using Acc = accumulate_t<T>;
   using N = Number<Acc, 1>;
   constexpr int kStates = Rule::kStates, kSlots = kStates ? kStates : 1;
-  int which = 0;
-  while (which + 1 < all.count && blockIdx.x >= all.first[which + 1]) ++which;
+  const int which = entry_of(blockIdx.x, all.first, all.count);
   const Step& s = all.step[which];
   T* p = static_cast<T*>(s.parameter);
   const T* g = static_cast<const T*>(s.gradient);

@@ -106,7 +106,8 @@ GPU_TEST(Gpu, DrawsAreTheCpus) {
       EXPECT_EQ(distance(rand({n}, t, a, kGpu), rand({n}, t, b)), 0) << name(t);
       EXPECT_LT(distance(randn({n}, t, a, kGpu), randn({n}, t, b)), tolerance(t)) << name(t);
       EXPECT_EQ(distance(bernoulli({n}, 0.3, t, a, kGpu), bernoulli({n}, 0.3, t, b)), 0) << name(t);
-      EXPECT_LT(distance(uniform({n}, -2, 5, t, a, kGpu), uniform({n}, -2, 5, t, b)), tolerance(t)) << name(t);
+      EXPECT_EQ(distance(uniform({n}, -2, 5, t, a, kGpu), uniform({n}, -2, 5, t, b)), 0) << name(t);
+      EXPECT_EQ(distance(uniform({n}, 0.1, 0.7, t, a, kGpu), uniform({n}, 0.1, 0.7, t, b)), 0) << name(t);
     }
     for (DType t : {DType::int64, DType::int32, DType::uint8}) {
       Generator a(12), b(12);

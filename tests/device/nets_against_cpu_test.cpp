@@ -98,7 +98,8 @@ GPU_TEST(Gpu, EmbeddingSumsInTheOrderOfPositions) {
             }));
 }
 
-// Values that meet in one place are put there in the CPU's order, by lines or after a sort: not a bit differs.
+// Values that meet in one place are put there in the CPU's order, by lines or after a sort: not a bit differs where they are fewer than a
+// chunk of 64. Sums and products of more are joined from chunks.
 GPU_TEST(Gpu, GathersAndScatters) {
   for (DType t : {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int32, DType::uint8}) {
     for (auto [shape, length] : {std::pair<Shape, int64_t>{{6, 40, 5}, 30}, {{3, 50, 2}, 500}, {{7}, 2000}, {{4, 3}, 0}})
@@ -107,16 +108,19 @@ GPU_TEST(Gpu, GathersAndScatters) {
         picked[d] = length;
         AnyTensor x = sample(shape, t), index = classes(picked, shape[d]), source = sample(picked, t, 4);
         AnyTensor x2 = on_gpu(x), i2 = on_gpu(index), s2 = on_gpu(source);
+        const double near = is_float(t) && length > 64 ? 8 * tolerance(t) : 0;
         EXPECT_EQ(distance(gather(x2, d, i2), gather(x, d, index)), 0) << name(t) << to_string(shape) << d;
         EXPECT_EQ(distance(scatter(x2, d, i2, s2), scatter(x, d, index, source)), 0) << name(t) << to_string(shape) << d;
-        EXPECT_EQ(distance(scatter_add(x2, d, i2, s2), scatter_add(x, d, index, source)), 0) << name(t) << to_string(shape) << d;
+        EXPECT_LE(distance(scatter_add(x2, d, i2, s2), scatter_add(x, d, index, source)), near) << name(t) << to_string(shape) << d;
         for (ScatterReduction r : {ScatterReduction::prod, ScatterReduction::amax, ScatterReduction::amin})
-          EXPECT_EQ(distance(scatter_reduce(x2, d, i2, s2 % 2, r), scatter_reduce(x, d, index, source % 2, r)), 0) << name(t) << d;
+          EXPECT_LE(distance(scatter_reduce(x2, d, i2, s2 % 2, r), scatter_reduce(x, d, index, source % 2, r)),
+                    r == ScatterReduction::prod ? near : 0)
+              << name(t) << d;
         if (shape.rank == 3) {  // of other layouts
           AnyTensor turned = x.transpose(0, 2).contiguous().transpose(0, 2),
                     other = index.transpose(0, 1).contiguous().transpose(0, 1);
           EXPECT_EQ(distance(gather(on_gpu(turned), d, on_gpu(other)), gather(x, d, index)), 0);
-          EXPECT_EQ(distance(scatter_add(on_gpu(turned), d, on_gpu(other), s2), scatter_add(x, d, index, source)), 0);
+          EXPECT_LE(distance(scatter_add(on_gpu(turned), d, on_gpu(other), s2), scatter_add(x, d, index, source)), near);
         }
       }
   }

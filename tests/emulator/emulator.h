@@ -101,6 +101,10 @@ template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned distance)
   const unsigned from = ::emulator::lane() + distance;
   return ::emulator::exchange(mask, value, from < 32 ? from : ::emulator::lane());
 }
+template <class T> T __shfl_up_sync(unsigned mask, T value, unsigned distance) {
+  const unsigned lane = ::emulator::lane();
+  return ::emulator::exchange(mask, value, lane < distance ? lane : lane - distance);
+}
 inline unsigned __ballot_sync(unsigned mask, bool yes) {
   ::emulator::Slot* slots = ::emulator::slots_of_warp();
   slots[::emulator::lane()].bytes[0] = yes;
@@ -125,6 +129,8 @@ inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
   return static_cast<unsigned long long>(static_cast<unsigned __int128>(a) * b >> 64);
 }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
 inline double __dadd_rn(double a, double b) { return a + b; }
 inline double __dsub_rn(double a, double b) { return a - b; }
 inline double __dmul_rn(double a, double b) { return a * b; }

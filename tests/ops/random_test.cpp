@@ -52,6 +52,18 @@ DEVICE_TEST(Random, ElementsTakeTheWordsThatAreTheirs) {
   }
 }
 
+DEVICE_TEST(Random, UniformNumbersAreRoundedTwiceOnEveryInstructionSet) {
+  Generator g(3);
+  const std::vector<double> x = values(uniform<float>({500}, 0.1, 0.7, g)), y = values(uniform<double>({500}, -0.3, 1.1, g));
+  for (size_t i = 0; i < 500; ++i) {
+    const volatile float product = float(0.7 - 0.1) * uniform_float(Philox::at(3, i / 4).word[i % 4]);
+    EXPECT_EQ(float(x[i]), 0.1f + product) << i;
+    const Philox block = Philox::at(3, 125 + i / 2);
+    const volatile double wide = (1.1 - -0.3) * uniform_double(block.word[i % 2 * 2], block.word[i % 2 * 2 + 1]);
+    EXPECT_EQ(y[i], -0.3 + wide) << i;
+  }
+}
+
 DEVICE_TEST(Random, NormalIsBoxAndMullerOfTheSameWords) {
   Generator g(7);
   Tensor<float> x = randn({300}, g);

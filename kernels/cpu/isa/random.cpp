@@ -51,6 +51,15 @@ template <class T> T below(double high) {
   return __builtin_bit_cast(T, bits);
 }
 
+/// from + span * u, rounded twice on every instruction set: where there is an instruction that rounds once, it would give other bits.
+template <class Acc> GRADUS_FN Acc placed(Acc from, Acc span, Acc u) {
+#if defined(__has_builtin) && __has_builtin(__builtin_assoc_barrier)
+  return from + __builtin_assoc_barrier(span * u);
+#else
+  return from + span * u;  // such compilers are told not to join them
+#endif
+}
+
 /// u in [0, 1) becomes low + u * (high - low), kept below high where rounding would reach it.
 template <class T> void uniform_of(const Array& y, Draw draw, double low, double high) {
   using Acc = accumulate_t<T>;
@@ -59,7 +68,7 @@ template <class T> void uniform_of(const Array& y, Draw draw, double low, double
   if constexpr (std::is_same_v<T, double>) {
     for_each_chunk(y.count, 2, draw, [&](const Words& w, int64_t first, int64_t n) {
       for (int64_t i = 0; i < n; ++i) {
-        double v = from + span * unit(w.at[i % 2 * 2][i / 2], w.at[i % 2 * 2 + 1][i / 2]);
+        double v = placed(from, span, unit(w.at[i % 2 * 2][i / 2], w.at[i % 2 * 2 + 1][i / 2]));
         to[first + i] = v < last ? v : last;
       }
     });
@@ -67,7 +76,7 @@ template <class T> void uniform_of(const Array& y, Draw draw, double low, double
     for_each_chunk(y.count, 4, draw, [&](const Words& w, int64_t first, int64_t n) {
       alignas(64) float drawn[4 * kBlocks];
       for (int b = 0; b < kBlocks; ++b)
-        for (int k = 0; k < 4; ++k) drawn[4 * b + k] = from + span * unit<T>(w.at[k][b]);
+        for (int k = 0; k < 4; ++k) drawn[4 * b + k] = placed(from, span, unit<T>(w.at[k][b]));
       for (int64_t i = 0; i < n; ++i) to[first + i] = T(drawn[i] < last ? drawn[i] : last);
     });
   }
