@@ -1,5 +1,5 @@
 // Exponentials, logarithms and quotients as the processor's own instructions give them: for numbers that are rounded to half types, which
-// are wrong by 2^-12 of themselves anyhow. Subnormal floats count as zeros here.
+// are wrong by 2^-12 of themselves anyhow. Subnormal floats count as zeros in most.
 #pragma once
 #include "kernels/cuda/elementwise.cuh"
 
@@ -19,10 +19,10 @@ __device__ __forceinline__ float log2_approx(float x) {
   asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
-/// 1 / x; wrong by at most one unit in the last place.
+/// 1 / x; wrong by at most one unit in the last place. The one function here that knows subnormal floats: 1e38 has a reciprocal.
 __device__ __forceinline__ float rcp_approx(float x) {
   float y;
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  asm("rcp.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 

@@ -1,45 +1,11 @@
 // Cross entropy of classes. Rows that the registers of a block hold are read once, forward, for the loss and, where it is wanted then, the
-// gradient. Others are read forward, where the largest and the sum of exponentials move along together (Milakov, Gimelshein: Online
-// normalizer calculation, 2018), and again for the gradient.
-#include "kernels/cuda/approx.cuh"
-#include "kernels/cuda/row.cuh"
+// gradient. Others are read forward, and again for the gradient.
 #include "kernels/cuda/scratch.h"
+#include "kernels/cuda/tally.cuh"
 #include "kernels/dispatch.h"
 
 namespace gradus::cuda {
 namespace {
-
-/// Numbers seen so far: sum(exp(x - top)), the top counting as 0 where it is -infinity, so that NaN is kept and nothing else becomes NaN.
-template <class A> struct Tally {
-  A top, total;
-  __device__ static Tally none() { return {-A(INFINITY), A(0)}; }
-  __device__ static A base(A top) { return top == -A(INFINITY) ? A(0) : top; }
-  template <class T, int n> __device__ void take(const T (&raw)[n]) {
-    A x[n], sum = 0;
-#pragma unroll
-    for (int j = 0; j < n; ++j) x[j] = widen(raw[j]);
-    A most = x[0];
-#pragma unroll
-    for (int j = 1; j < n; ++j) most = Larger()(most, x[j]);
-    if (most > top) total *= ::exp(top - base(most)), top = most;
-    const ExpFrom<T> exp_from(base(top));
-#pragma unroll
-    for (int j = 0; j < n; ++j) sum += exp_from(x[j]);
-    total += sum;
-  }
-};
-struct Join {
-  template <class A> __device__ Tally<A> operator()(Tally<A> a, Tally<A> b) const {
-    Tally<A> both;
-    both.top = Larger()(a.top, b.top);
-    const A from = Tally<A>::base(both.top);
-    both.total = (a.total == 0 ? A(0) : a.total * ::exp(a.top - from)) + (b.total == 0 ? A(0) : b.total * ::exp(b.top - from));
-    return both;
-  }
-};
-template <class A> __device__ Tally<A> across(Tally<A> v, int distance) {
-  return {__shfl_xor_sync(0xffffffffu, v.top, distance), __shfl_xor_sync(0xffffffffu, v.total, distance)};
-}
 
 /// What the kernels share. spread: how much of the target each class gets by smoothing.
 template <class T> struct Call {
@@ -205,6 +171,7 @@ template <class T, int kBlock, int kPacks, int kTeam> __global__ void __launch_b
     row.take(c, i, held.pack[k].item);
   });
   top = of_team<kBlock>(top, kTeam, Larger());
+  if (sizeof(T) == 2) held.stay_packed();
   const ExpFrom<T> exp_from(Tally<A>::base(top));
   Held::each(n, lane, kTeam, [&](int, int k) {
     A sum = 0;
@@ -213,6 +180,7 @@ template <class T, int kBlock, int kPacks, int kTeam> __global__ void __launch_b
     total += sum;
   });
   total = of_team<kBlock>(total, kTeam, Plus());
+  if (sizeof(T) == 2) held.stay_packed();
   if (c.spread != 0) row.weighted = of_team<kBlock>(row.weighted, kTeam, Plus()), row.all = of_team<kBlock>(row.all, kTeam, Plus());
   if (at >= c.rows) return;
   // Whoever holds the target's logit reads it before writing there, and writes what comes of it last.

@@ -83,6 +83,15 @@ template <class T, int kMost = 4> struct HeldRow {
   __device__ __forceinline__ void store(T* row, int64_t n, int lane, int team) const {
     each(n, lane, team, [&](int i, int k) { *reinterpret_cast<Pack<T, kItems>*>(row + i) = pack[k]; });
   }
+  /// Between two goings through it: keeps elements packed, where the compiler would rather keep each, unpacked, in a register of its own.
+  __device__ __forceinline__ void stay_packed() {
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k) {
+      auto& words = reinterpret_cast<uint32_t(&)[4]>(pack[k]);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) asm volatile("" : "+r"(words[j]));
+    }
+  }
   /// Calls f(i, k) for each pack k that the thread holds, whose first element is the row's element i.
   template <class F> __device__ __forceinline__ static void each(int64_t n, int lane, int team, F f) {
 #pragma unroll

@@ -46,6 +46,7 @@ def translate_assembly(text: str) -> str:
         return f"::emulator::{name}({match['result']}, {match['operand']})"
 
     text = re.sub(r'asm\("(?P<name>[\w.]+) %0, %1;" : "=\w"\((?P<result>[\w.]+)\) : "\w"\((?P<operand>[\w.]+)\)\)', instruction, text)
+    text = re.sub(r'asm volatile\("" : "\+r"\([^)]*\)\);', ";", text)  # keeps the compiler from knowing a value; no instruction
     if re.search(r"\basm\b", text):
         raise SystemExit("assembly that is not translated")
     return text
