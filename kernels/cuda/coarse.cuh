@@ -44,11 +44,11 @@ struct Coarse {
   }
   GRADUS_COARSE Coarse tanh(Coarse x) {
     const float squared = x.v * x.v, near = x.v * (1 - squared * (1 / 3.0f - squared * (2 / 15.0f)));
-    return ::fabsf(x.v) < 0.0625f ? near : 1 - 2 * cuda::rcp_approx(1 + cuda::exp2_approx(x.v * (2 * cuda::kLog2E)));
+    return ::fabsf(x.v) < 0.0625f ? near : 1 - 2 * cuda::rcp_approx_ftz(1 + cuda::exp2_approx(x.v * (2 * cuda::kLog2E)));
   }
 
   // These are formulas of functors.h with fewer instructions: (1 + tanh(u)) / 2 is sigmoid(2 u).
-  GRADUS_COARSE Coarse sigmoid(Coarse x) { return cuda::rcp_approx(1 + cuda::exp2_approx(-cuda::kLog2E * x.v)); }
+  GRADUS_COARSE Coarse sigmoid(Coarse x) { return cuda::rcp_approx_ftz(1 + cuda::exp2_approx(-cuda::kLog2E * x.v)); }
   GRADUS_COARSE Coarse gelu_tanh_of(Coarse x) { return x * sigmoid(2 * kGeluTanh * x * (1 + kGeluCubic * x * x)); }
   GRADUS_COARSE Coarse gelu_tanh_slope(Coarse x) {
     const Coarse s = sigmoid(2 * kGeluTanh * x * (1 + kGeluCubic * x * x));

@@ -88,6 +88,7 @@ inline void instruction_cvt_rn_bf16_f32(uint16_t& bits, float f) {
 inline float flushed(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; }
 inline void instruction_ex2_approx_ftz_f32(float& y, float x) { y = flushed(std::exp2(flushed(x))); }
 inline void instruction_lg2_approx_ftz_f32(float& y, float x) { y = std::log2(flushed(x)); }
+inline void instruction_rcp_approx_ftz_f32(float& y, float x) { y = flushed(1 / flushed(x)); }
 inline void instruction_rcp_approx_f32(float& y, float x) { y = 1 / x; }
 
 }  // namespace emulator

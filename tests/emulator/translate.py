@@ -1,6 +1,6 @@
 """Turns a kernel's source into plain C++: translate.py FROM TO.
 
-Two things in it are no C++: launches, and conversions that stand as assembly.
+Two things in it are no C++: launches, and instructions that stand as assembly.
 
     softmax<T><<<blocks, kThreads, 0, stream()>>>(y, x);
     ::emulator::launch("softmax<T>", ::emulator::Grid(blocks, kThreads, 0, stream()), [](auto... a) { softmax<T>(a...); }, y, x);
