@@ -138,7 +138,9 @@ template <class T> void run(const Options& o) {
   });
   optim::GradScaler scaler({.enabled = std::is_same_v<T, half>});
   auto loss_of = [&](const Tensor<int64_t>& x, const Tensor<int64_t>& y) {
-    return cross_entropy<float>(net.forward<T>(x).flatten(0, 1), y.flatten());
+    Tensor<T> logits = net.forward<T>(x);
+    logits = logits.flatten(0, 1);
+    return cross_entropy<float>(std::move(logits), y.flatten());  // which may keep their gradient in their place
   };
   auto learn = [&](const Tensor<int64_t>& x, const Tensor<int64_t>& y) {
     Tensor<float> loss = loss_of(x, y);

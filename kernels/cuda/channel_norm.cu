@@ -9,7 +9,11 @@
 namespace gradus::cuda {
 namespace {
 
-constexpr int kRows = int(kThreads / 32);  // rows of 32 channels that a block reads at once
+bool lie_on_packs(std::initializer_list<const void*> arrays) {
+  for (const void* a : arrays)
+    if (reinterpret_cast<uintptr_t>(a) % 16 != 0) return false;
+  return true;
+}
 
 struct Channels {
   int64_t n, c, d, groups;  // groups: 0 for statistics over the batch
@@ -62,76 +66,164 @@ struct Add {
   }
 };
 
-// What is taken of an element, in both passes, and what its sums make. `middle` is one for all elements that are summed together.
+// What is taken of neighbouring elements, in both passes, and what their sums make. `middle` is one for all elements that are summed
+// together. Reads come apart from sums, so that many are under way at once.
 
-/// The elements' distances from their first one, which lies near the mean: so that a large mean costs no digits, and nothing is divided.
-template <class T> struct TakeMoments {
+/// The elements' distances from the mean of the first few, which lies near that of all: so that a large mean costs no digits, and nothing is
+/// divided. With a residual, of the sum's elements, which are written.
+template <class T_> struct TakeMoments {
+  using T = T_;
   using A = accumulate_t<T>;
   using Result = Moments<A>;
-  const T* x;
-  __device__ A middle(const Channels&, int64_t, int64_t, int64_t first) const { return widen(x[first]); }
-  __device__ void take(Products<A>& sum, int64_t at, A middle) const {
-    const A apart = widen(x[at]) - middle;
-    sum.sum += apart, sum.product += apart * apart;
+  template <int n> struct Raw { Pack<T, n> x, residual; };
+  const T *x, *residual;
+  T* sum;
+  bool aligned() const { return lie_on_packs({x, residual, sum}); }
+  /// Of `count` elements, `step` apart, from `first` on.
+  __device__ A middle(const Channels&, int64_t, int64_t, int64_t first, int64_t step, int64_t count) const {
+    constexpr int kFirst = 4;
+    const int few = count < kFirst ? int(count) : kFirst;
+    A total = 0;
+    for (int j = 0; j < few; ++j) {
+      const int64_t at = first + j * step;
+      total += residual ? widen(narrow<T>(widen(x[at]) + widen(residual[at]))) : widen(x[at]);
+    }
+    return few > 0 ? total / A(few) : A(0);
+  }
+  template <int n> __device__ __forceinline__ void read(Raw<n>& raw, int64_t at) const {
+    raw.x = *reinterpret_cast<const Pack<T, n>*>(x + at);
+    if (residual) raw.residual = *reinterpret_cast<const Pack<T, n>*>(residual + at);
+  }
+  template <int n> __device__ __forceinline__ void take(Products<A> (&to)[n], Raw<n>& raw, int64_t at, const A (&middle)[n]) const {
+    if (residual) {
+#pragma unroll
+      for (int j = 0; j < n; ++j) raw.x.item[j] = narrow<T>(widen(raw.x.item[j]) + widen(raw.residual.item[j]));
+      *reinterpret_cast<Pack<T, n>*>(sum + at) = raw.x;
+    }
+#pragma unroll
+    for (int j = 0; j < n; ++j) {
+      const A apart = widen(raw.x.item[j]) - middle[j];
+      to[j].sum += apart, to[j].product += apart * apart;
+    }
   }
   __device__ Result result(Products<A> sum, A middle, int64_t count) const {
     const A apart = sum.sum / A(count), squares = sum.product - sum.sum * apart;
     return {A(count), middle + apart, squares < 0 ? A(0) : squares};
   }
 };
-template <class T> struct TakeProducts {
+template <class T_> struct TakeProducts {
+  using T = T_;
   using A = accumulate_t<T>;
   using Result = Products<A>;
+  template <int n> struct Raw { Pack<T, n> x, g; };
   const T *x, *g;
   const A* mean;
-  __device__ A middle(const Channels& v, int64_t i, int64_t k, int64_t) const { return mean[v.statistic(i, k)]; }
-  __device__ void take(Products<A>& sum, int64_t at, A middle) const {
-    const A u = widen(g[at]);
-    sum.sum += u, sum.product += u * (widen(x[at]) - middle);
+  bool aligned() const { return lie_on_packs({x, g}); }
+  __device__ A middle(const Channels& v, int64_t i, int64_t k, int64_t, int64_t, int64_t) const { return mean[v.statistic(i, k)]; }
+  template <int n> __device__ __forceinline__ void read(Raw<n>& raw, int64_t at) const {
+    raw.x = *reinterpret_cast<const Pack<T, n>*>(x + at), raw.g = *reinterpret_cast<const Pack<T, n>*>(g + at);
+  }
+  template <int n> __device__ __forceinline__ void take(Products<A> (&to)[n], Raw<n>& raw, int64_t, const A (&middle)[n]) const {
+#pragma unroll
+    for (int j = 0; j < n; ++j) {
+      const A u = widen(raw.g.item[j]);
+      to[j].sum += u, to[j].product += u * (widen(raw.x.item[j]) - middle[j]);
+    }
   }
   __device__ Result result(Products<A> sum, A, int64_t) const { return sum; }
 };
 
-/// Slots of channels that come first: a row of d elements a team.
-template <class Take> __global__ void __launch_bounds__(kThreads)
+constexpr int kAhead = 4;  // reads of a thread that are under way at once
+
+/// Calls take for packs of n elements: at(i) is where the i-th lies, of those from i on in steps, below end.
+template <int n, class Take, class A, class At> __device__ __forceinline__ void take_ahead(const Take& take, Products<A> (&to)[n],
+                                                                                           const A (&middle)[n], int64_t i,
+                                                                                           int64_t end, int step, At at) {
+  for (; i < end; i += kAhead * step) {
+    typename Take::template Raw<n> raw[kAhead];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a)
+      if (i + a * step < end) take.read(raw[a], at(i + a * step));
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a)
+      if (i + a * step < end) take.take(to, raw[a], at(i + a * step), middle);
+  }
+}
+
+/// Slots of channels that come first: a row of d elements a team, n at once.
+template <class Take, int n> __global__ void __launch_bounds__(kThreads)
     sum_rows(typename Take::Result* results, const Take take, const Channels v, int team) {
   using A = typename Take::A;
-  const int64_t unit = row_of_team(team);
+  const int64_t unit = row_of_team(team), begin = unit * v.d;
   const bool mine = unit < v.n * v.c;
-  const A middle = mine ? take.middle(v, unit / v.c, unit % v.c, unit * v.d) : A(0);
-  Products<A> sum{};
-#pragma unroll 4  // reads that do not wait for each other
-  for (int64_t i = lane_of_team(team); i < (mine ? v.d : 0); i += team) take.take(sum, unit * v.d + i, middle);
-  sum = of_team(sum, team, Add());
-  if (mine && lane_of_team(team) == 0) results[unit] = take.result(sum, middle, v.d);
-}
-/// Slots of channels that come last: a block takes 32 channels of a stretch.
-template <class Take> __global__ void __launch_bounds__(kThreads)
-    sum_columns(typename Take::Result* results, const Take take, const Channels v) {
-  using A = typename Take::A;
-  __shared__ Products<A> of_rows[kRows][32];
-  const int lane = threadIdx.x % 32, side = threadIdx.x / 32;
-  const int64_t slot = blockIdx.x, example = slot / v.stretches, k = int64_t(blockIdx.y) * 32 + lane;
-  const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot);
-  const A middle = k < v.c ? take.middle(v, example, k, (example * v.d + begin) * v.c + k) : A(0);
-  Products<A> sum{};
-#pragma unroll 4
-  for (int64_t r = begin + side; r < (k < v.c ? end : 0); r += kRows) take.take(sum, (example * v.d + r) * v.c + k, middle);
-  of_rows[side][lane] = sum;
-  __syncthreads();
-  if (side > 0 || k >= v.c) return;
+  const A about = mine ? take.middle(v, unit / v.c, unit % v.c, begin, 1, v.d) : A(0);
+  A middle[n];
+  Products<A> sums[n] = {};
 #pragma unroll
-  for (int r = 1; r < kRows; ++r) sum = Add()(sum, of_rows[r][lane]);
-  results[slot * v.c + k] = take.result(sum, middle, end - begin);
+  for (int j = 0; j < n; ++j) middle[j] = about;
+  if (mine) take_ahead(take, sums, middle, lane_of_team(team), v.d / n, team, [&](int64_t i) { return begin + i * n; });
+  Products<A> sum = sums[0];
+#pragma unroll
+  for (int j = 1; j < n; ++j) sum = Add()(sum, sums[j]);
+  sum = of_team(sum, team, Add());
+  if (mine && lane_of_team(team) == 0) results[unit] = take.result(sum, about, v.d);
+}
+
+/// Who takes the channels of a row where they come last: so many lanes, n channels each, and blocks for all channels.
+struct Lanes {
+  int lanes;
+  unsigned blocks;
+  Lanes(int64_t c, int n) : lanes(1) {
+    while (lanes < 32 && lanes * n < c) lanes *= 2;
+    blocks = unsigned((c + lanes * n - 1) / (lanes * n));
+  }
+};
+/// Slots of channels that come last: a block takes n channels a lane of a stretch.
+template <class Take, int n> __global__ void __launch_bounds__(kThreads)
+    sum_columns(typename Take::Result* results, const Take take, const Channels v, int lanes) {
+  using A = typename Take::A;
+  __shared__ Products<A> of_rows[kThreads][n];
+  __shared__ A middles[32 * n];
+  const int lane = threadIdx.x % lanes, side = threadIdx.x / lanes, sides = int(kThreads) / lanes;
+  const int64_t slot = blockIdx.x, example = slot / v.stretches, k = (int64_t(blockIdx.y) * lanes + lane) * n;
+  const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot), from = example * v.d;
+  Products<A> sums[n] = {};
+  if (k < v.c) {
+    A middle[n];
+#pragma unroll
+    for (int j = 0; j < n; ++j) middle[j] = take.middle(v, example, k + j, (from + begin) * v.c + k + j, v.c, end - begin);
+    take_ahead(take, sums, middle, begin + side, end, sides, [&](int64_t r) { return (from + r) * v.c + k; });
+    if (side == 0) {
+#pragma unroll
+      for (int j = 0; j < n; ++j) middles[lane * n + j] = middle[j];
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < n; ++j) of_rows[threadIdx.x][j] = sums[j];
+  __syncthreads();
+  const int mine = threadIdx.x;  // a channel of the block
+  const int64_t channel = int64_t(blockIdx.y) * lanes * n + mine;
+  if (mine >= lanes * n || channel >= v.c) return;
+  Products<A> sum = of_rows[mine / n][mine % n];
+  for (int s = 1; s < sides; ++s) sum = Add()(sum, of_rows[s * lanes + mine / n][mine % n]);
+  results[slot * v.c + channel] = take.result(sum, middles[mine], end - begin);
+}
+
+template <class Take, int n> void launch_sums(typename Take::Result* sums, const Take& take, const Channels& v) {
+  if (v.last) {
+    const Lanes lanes(v.c, n);
+    sum_columns<Take, n><<<dim3(unsigned(v.slots()), lanes.blocks), kThreads, 0, stream()>>>(sums, take, v, lanes.lanes);
+  } else {
+    const Teams teams(v.n * v.c, v.d / n * 2);
+    sum_rows<Take, n><<<teams.blocks, kThreads, 0, stream()>>>(sums, take, v, teams.team);
+  }
 }
 template <class Take> void sum_slots(typename Take::Result* sums, const Take& take, const Channels& v) {
-  if (v.last) {
-    const dim3 grid(unsigned(v.slots()), unsigned((v.c + 31) / 32));
-    sum_columns<Take><<<grid, kThreads, 0, stream()>>>(sums, take, v);
-  } else {
-    const Teams teams(v.n * v.c, v.d);
-    sum_rows<Take><<<teams.blocks, kThreads, 0, stream()>>>(sums, take, v, teams.team);
-  }
+  constexpr int n = kItemsOf<typename Take::T>;
+  if ((v.last ? v.c : v.d) % n == 0 && take.aligned())
+    launch_sums<Take, n>(sums, take, v);
+  else
+    launch_sums<Take, 1>(sums, take, v);
 }
 
 /// The slots' numbers that make statistic s, shared among a warp: f(slot, channel).
@@ -188,64 +280,116 @@ template <class A> __global__ void __launch_bounds__(kThreads)
   to.put(u, mean[s], rstd[s] * (weight ? weight[k] : A(1)), bias ? bias[k] : A(0), A(0));
 }
 
-/// Each thread takes 16 bytes, wherever rows begin.
-template <class T> __global__ void __launch_bounds__(kThreads)
-    apply(T* out, const T* g, const T* x, const Coefficients<accumulate_t<T>> of, const Channels v) {
+/// What apply is given: without g it is the forward pass; where `adds` is set, out is added to.
+template <class T> struct Application {
   using A = accumulate_t<T>;
+  T* out;
+  const T *g, *x;
+  Coefficients<A> of;
+  bool adds;
+  /// e: of x, u: of g, o: of out
+  __device__ __forceinline__ T value(T e, T u, T o, A middle, A scale, A shift, A slope) const {
+    const A apart = widen(e) - middle, y = g ? widen(u) * scale + apart * slope + shift : apart * scale + shift;
+    return narrow<T>(adds ? widen(o) + y : y);
+  }
+};
+
+/// Channels that come last, in whole packs: a thread keeps the coefficients of n of them for all rows of a stretch.
+template <class T> __global__ void __launch_bounds__(kThreads) apply_columns(const Application<T> to, const Channels v, int lanes) {
+  using A = accumulate_t<T>;
+  constexpr int n = kItemsOf<T>;
+  const int lane = threadIdx.x % lanes, side = threadIdx.x / lanes, sides = int(kThreads) / lanes;
+  const int64_t slot = blockIdx.x, example = slot / v.stretches, k = (int64_t(blockIdx.y) * lanes + lane) * n;
+  if (k >= v.c) return;
+  const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot),
+                base = v.groups ? example * v.c : 0;
+  A middle[n], scale[n], shift[n], slope[n];
+  load_items(middle, to.of.middle + base + k), load_items(scale, to.of.scale + base + k), load_items(shift, to.of.shift + base + k);
+  if (to.g) load_items(slope, to.of.slope + base + k);
+  for (int64_t r = begin + side; r < end; r += kAhead * sides) {
+    T x[kAhead][n], g[kAhead][n], o[n];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const int64_t at = (example * v.d + r + a * sides) * v.c + k;
+      if (r + a * sides >= end) continue;
+      load_items(x[a], to.x + at);
+      if (to.g) load_items(g[a], to.g + at);
+    }
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const int64_t at = (example * v.d + r + a * sides) * v.c + k;
+      if (r + a * sides >= end) continue;
+      if (to.adds) load_items(o, to.out + at);
+#pragma unroll
+      for (int j = 0; j < n; ++j) x[a][j] = to.value(x[a][j], g[a][j], o[j], middle[j], scale[j], shift[j], slope[j]);
+      store_items(to.out + at, x[a]);
+    }
+  }
+}
+
+/// Divisions by sizes: by multiplications where there are less than 2^31 elements.
+struct Dividers {
+  bool narrow;
+  Divider inner, c, d;
+  Dividers(const Channels& v, int64_t all) : narrow(all < int64_t(1) << 31) {
+    if (narrow) inner = Divider(uint32_t(v.last ? v.c : v.d)), c = Divider(uint32_t(v.c)), d = Divider(uint32_t(v.d));
+  }
+  __device__ __forceinline__ int64_t quotient(int64_t a, const Divider& by, int64_t b) const {
+    return narrow ? int64_t(divide(uint32_t(a), by)) : a / b;
+  }
+};
+/// Each thread takes 16 bytes, wherever rows begin.
+template <class T> __global__ void __launch_bounds__(kThreads) apply(const Application<T> to, const Channels v, const Dividers by) {
   constexpr int n = kItemsOf<T>;
   const int64_t all = v.n * v.c * v.d, first = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * n, inner = v.last ? v.c : v.d;
   if (first >= all) return;
-  int64_t outer = first / inner, at = first - outer * inner;
-  auto begin = [&](int64_t o) { return v.last ? (v.groups ? o / v.d * v.c : 0) : v.groups ? o : o % v.c; };
-  int64_t base = begin(outer);
-  auto value = [&](T e, T slope_e, A middle, A scale, A shift, A slope) {
-    const A apart = widen(e) - middle;
-    return narrow<T>(g ? widen(slope_e) * scale + apart * slope + shift : apart * scale + shift);
+  int64_t outer = by.quotient(first, by.inner, inner), at = first - outer * inner;
+  auto begin = [&](int64_t o) {
+    if (v.last) return v.groups ? by.quotient(o, by.d, v.d) * v.c : int64_t(0);
+    return v.groups ? o : o - by.quotient(o, by.c, v.c) * v.c;
   };
+  int64_t base = begin(outer);
   const bool whole = first + n <= all;
-  T u[n], w[n];
-  if (inner % n == 0) {  // each thread's are of one channel, or of channels side by side
-    A middle[n], scale[n], shift[n], slope[n];
-    load_items(w, x + first);
-    if (g) load_items(u, g + first);
-    if (v.last) {
-      load_items(middle, of.middle + base + at), load_items(scale, of.scale + base + at), load_items(shift, of.shift + base + at);
-      if (g) load_items(slope, of.slope + base + at);
-    } else {
-#pragma unroll
-      for (int j = 0; j < n; ++j)
-        middle[j] = of.middle[base], scale[j] = of.scale[base], shift[j] = of.shift[base], slope[j] = of.slope[base];
-    }
-#pragma unroll
-    for (int j = 0; j < n; ++j) w[j] = value(w[j], u[j], middle[j], scale[j], shift[j], slope[j]);
-    return store_items(out + first, w);
-  }
+  T u[n], w[n], old[n];
   if (whole) {
-    load_items(w, x + first);
-    if (g) load_items(u, g + first);
+    load_items(w, to.x + first);
+    if (to.g) load_items(u, to.g + first);
+    if (to.adds) load_items(old, to.out + first);
   } else {
-#pragma unroll  // so that both stay in registers
+#pragma unroll  // so that all stay in registers
     for (int j = 0; j < n; ++j) {
-      if (first + j < all) w[j] = x[first + j];
-      if (g && first + j < all) u[j] = g[first + j];
+      if (first + j >= all) continue;
+      w[j] = to.x[first + j];
+      if (to.g) u[j] = to.g[first + j];
+      if (to.adds) old[j] = to.out[first + j];
     }
+  }
+  if (!v.last && inner % n == 0) {  // all are of one channel
+    const auto middle = to.of.middle[base], scale = to.of.scale[base], shift = to.of.shift[base], slope = to.of.slope[base];
+#pragma unroll
+    for (int j = 0; j < n; ++j) w[j] = to.value(w[j], u[j], old[j], middle, scale, shift, slope);
+    return store_items(to.out + first, w);
   }
 #pragma unroll
   for (int j = 0; j < n; ++j) {
     if (first + j >= all) continue;
     const int64_t k = base + (v.last ? at : 0);
-    w[j] = value(w[j], u[j], of.middle[k], of.scale[k], of.shift[k], of.slope[k]);
+    w[j] = to.value(w[j], u[j], old[j], to.of.middle[k], to.of.scale[k], to.of.shift[k], to.of.slope[k]);
     if (++at == inner) at = 0, base = begin(++outer);
   }
-  if (whole) return store_items(out + first, w);
+  if (whole) return store_items(to.out + first, w);
 #pragma unroll
   for (int j = 0; j < n; ++j)
-    if (first + j < all) out[first + j] = w[j];
+    if (first + j < all) to.out[first + j] = w[j];
 }
-template <class T>
-void launch_apply(const Array& out, const T* g, const Array& x, const Coefficients<accumulate_t<T>>& of, const Channels& v) {
+template <class T> void launch_apply(const Application<T>& to, int64_t count, const Channels& v) {
+  if (v.last && v.c % kItemsOf<T> == 0) {
+    const Lanes lanes(v.c, kItemsOf<T>);
+    apply_columns<T><<<dim3(unsigned(v.slots()), lanes.blocks), kThreads, 0, stream()>>>(to, v, lanes.lanes);
+    return;
+  }
   const int64_t a_block = int64_t(kThreads) * kItemsOf<T>;
-  apply<T><<<unsigned((x.count + a_block - 1) / a_block), kThreads, 0, stream()>>>(out.as<T>(), g, x.as<T>(), of, v);
+  apply<T><<<unsigned((count + a_block - 1) / a_block), kThreads, 0, stream()>>>(to, v, Dividers(v, count));
 }
 
 unsigned blocks_for(int64_t threads) { return unsigned((threads + kThreads - 1) / kThreads); }
@@ -255,7 +399,7 @@ template <class T, class A = accumulate_t<T>> void normalise(const Array& y, con
   const Scratch memory(Coefficients<A>::bytes(v.coefficients()));
   const Coefficients<A> of(memory, v.coefficients());
   forward_coefficients<<<blocks_for(v.coefficients()), kThreads, 0, stream()>>>(of, mean, rstd, weight.as<A>(), bias.as<A>(), v);
-  launch_apply<T>(y, nullptr, x, of, v);
+  launch_apply<T>({y.as<T>(), nullptr, x.as<T>(), of, false}, x.count, v);
 }
 
 /// Of each statistic: the sums of u = g * weight and of u * h.
@@ -302,17 +446,18 @@ template <class A> __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Array& running_mean, const Array& running_var,
-                  const Array& x, const Array& weight, const Array& bias, int64_t groups, double eps, double momentum) {
+                  const Array& sum, const Array& x, const Array& residual, const Array& weight, const Array& bias, int64_t groups,
+                  double eps, double momentum) {
   if (x.count == 0) return;
   const Channels v(x, groups);
   dispatch_float("channel_norm", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
     Scratch sums(size_t(v.slots() * v.c) * sizeof(Moments<A>));
-    sum_slots(sums.as<Moments<A>>(), TakeMoments<T>{x.as<T>()}, v);
+    sum_slots(sums.as<Moments<A>>(), TakeMoments<T>{x.as<T>(), residual.as<T>(), sum.as<T>()}, v);
     finish<<<blocks_for(v.statistics() * 32), kThreads, 0, stream()>>>(
         Statistics<A>{mean.as<A>(), rstd.as<A>(), running_mean.as<A>(), running_var.as<A>(), eps, momentum}, sums.as<Moments<A>>(),
         v);
-    normalise<T>(y, x, mean.as<A>(), rstd.as<A>(), weight, bias, v);
+    normalise<T>(y, residual ? sum : x, mean.as<A>(), rstd.as<A>(), weight, bias, v);
   });
   check_launch("channel_norm", {&x});
 }
@@ -332,7 +477,7 @@ void channel_norm_fixed(const Array& y, const Array& rstd, const Array& x, const
 /// With h = (x - mean) * rstd and u = g * weight: dx = rstd * (u - mean(u) - h * mean(u * h)), where the means are over the elements of
 /// a statistic; dweight = sum(g * h), dbias = sum(g).
 void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed) {
+                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed, bool accumulate) {
   if (x.count == 0) {
     for (const Array* to : {&dweight, &dbias})
       if (*to && to->count) check("channel_norm", cudaMemsetAsync(to->data, 0, size_t(to->count) * item_size(to->dtype), stream()));
@@ -354,7 +499,7 @@ void channel_norm_backward(const Array& dx, const Array& dweight, const Array& d
                                                                               rstd.as<A>(), weight.as<A>(), v);
     backward_coefficients<<<blocks_for(v.coefficients()), kThreads, 0, stream()>>>(
         of, fixed ? nullptr : slopes.as<Products<double>>(), mean.as<A>(), rstd.as<A>(), weight.as<A>(), v);
-    launch_apply<T>(dx, g.as<T>(), x, of, v);
+    launch_apply<T>({dx.as<T>(), g.as<T>(), x.as<T>(), of, accumulate}, x.count, v);
   });
   check_launch("channel_norm_backward", {&x});
 }

@@ -1,39 +1,11 @@
-// Cross entropy of classes: the logits are read once forward, where the largest and the sum of exponentials move along together (Milakov,
-// Gimelshein: Online normalizer calculation, 2018), and once backward.
-#include "kernels/cuda/row.cuh"
+// Cross entropy of classes. Rows that the registers of a block hold are read once, forward, for the loss and, where it is wanted then, the
+// gradient. Others are read forward, and again for the gradient.
 #include "kernels/cuda/scratch.h"
+#include "kernels/cuda/tally.cuh"
 #include "kernels/dispatch.h"
 
 namespace gradus::cuda {
 namespace {
-
-/// Numbers seen so far: sum(exp(x - top)), the top counting as 0 where it is -infinity, so that NaN is kept and nothing else becomes NaN.
-template <class A> struct Tally {
-  A top, total;
-  __device__ static Tally none() { return {-A(INFINITY), A(0)}; }
-  __device__ static A base(A top) { return top == -A(INFINITY) ? A(0) : top; }
-  template <int n> __device__ void take(const A (&x)[n]) {
-    A most = x[0];
-#pragma unroll
-    for (int j = 1; j < n; ++j) most = Larger()(most, x[j]);
-    if (most > top) total *= ::exp(top - base(most)), top = most;
-    const A from = base(top);
-#pragma unroll
-    for (int j = 0; j < n; ++j) total += ::exp(x[j] - from);
-  }
-};
-struct Join {
-  template <class A> __device__ Tally<A> operator()(Tally<A> a, Tally<A> b) const {
-    Tally<A> both;
-    both.top = Larger()(a.top, b.top);
-    const A from = Tally<A>::base(both.top);
-    both.total = (a.total == 0 ? A(0) : a.total * ::exp(a.top - from)) + (b.total == 0 ? A(0) : b.total * ::exp(b.top - from));
-    return both;
-  }
-};
-template <class A> __device__ Tally<A> across(Tally<A> v, int distance) {
-  return {__shfl_xor_sync(0xffffffffu, v.top, distance), __shfl_xor_sync(0xffffffffu, v.total, distance)};
-}
 
 /// What the kernels share. spread: how much of the target each class gets by smoothing.
 template <class T> struct Call {
@@ -56,89 +28,211 @@ __global__ void __launch_bounds__(kThreads) inspect(unsigned long long* first, u
     ++count;
     if (bad == 0 && (t < 0 || t >= n)) bad = (unsigned long long)(rows - r);
   }
-  if (count) atomicAdd(counted, count);
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) count += __shfl_xor_sync(0xffffffffu, count, distance);
+  if (count && threadIdx.x % 32 == 0) atomicAdd(counted, count);
   if (bad) atomicMax(first, bad);
 }
+
+/// A row's target, and the numbers that its loss and gradient are made of.
+template <class T> struct Row {
+  using A = accumulate_t<T>;
+  int64_t target;
+  bool outside, counts;
+  A chosen;                 // how much of the target its own class gets
+  A weighted = 0, all = 0;  // sums of w * x and of w, with smoothing
+  __device__ Row(const Call<T>& c, int64_t row) {
+    target = row < c.rows ? c.target[row] : c.ignore;
+    outside = target != c.ignore && (target < 0 || target >= c.n);  // an error that inspect() reports
+    counts = target != c.ignore && !outside;
+    chosen = c.kept * (counts && c.weight ? widen(c.weight[target]) : A(1));
+  }
+  /// Where the target is spread: its share in the elements from i on.
+  template <int n> __device__ void take(const Call<T>& c, int64_t i, const T (&x)[n]) {
+    if (c.spread == 0) return;
+    T w[n];
+    if (c.weight) load_items(w, c.weight + i);
+#pragma unroll
+    for (int j = 0; j < n; ++j) {
+      const A by = c.weight ? widen(w[j]) : A(1);
+      weighted += by * widen(x[j]), all += by;
+    }
+  }
+  __device__ A loss(const Call<T>& c, A l, A logit) const {
+    if (!counts) return outside ? A(NAN) : A(0);
+    return chosen * (l - logit) + (c.spread != 0 ? c.spread * (all * l - weighted) : A(0));
+  }
+};
+/// d loss / dx of elements from i on, but for what the target's own class gets more: exp(x - lse) * mass - even * w.
+template <class T> struct Slope {
+  using A = accumulate_t<T>;
+  ExpFrom<T> exp_from;
+  A mass, even;
+  __device__ Slope(const Call<T>& c, const Row<T>& row, A lse, A scale)
+      : exp_from(lse), mass(scale * (row.chosen + (c.spread != 0 ? c.spread * row.all : A(0)))), even(scale * c.spread) {}
+  template <int n> __device__ void make(const Call<T>& c, int64_t i, T (&x)[n]) const {
+    if (even == 0) {
+#pragma unroll
+      for (int j = 0; j < n; ++j) x[j] = narrow<T>(exp_from(widen(x[j])) * mass);
+      return;
+    }
+    T w[n];
+    if (c.weight) load_items(w, c.weight + i);
+#pragma unroll
+    for (int j = 0; j < n; ++j) x[j] = narrow<T>(exp_from(widen(x[j])) * mass - even * (c.weight ? widen(w[j]) : A(1)));
+  }
+};
+/// What the losses' gradients are multiplied by: for a mean, 1 / the rows that count.
+template <class A> __device__ A scale_of(const unsigned long long* counted) { return counted ? 1 / A(*counted) : A(1); }
 
 template <class T> __global__ void __launch_bounds__(kThreads)
     forward(accumulate_t<T>* losses, accumulate_t<T>* lse, const Call<T> c) {
   using A = accumulate_t<T>;
   const int lane = lane_of_team(c.team);
-  const int64_t row = row_of_team(c.team);
-  const bool mine = row < c.rows;
-  const int64_t target = mine ? c.target[row] : 0;
-  const bool outside = target != c.ignore && (target < 0 || target >= c.n);  // an error that inspect() reports
-  const bool counts = mine && target != c.ignore && !outside;
-  const T* x = c.x + (counts ? row * c.n : 0);
+  const int64_t at = row_of_team(c.team);
+  Row<T> row(c, at);
+  const T* x = c.x + (row.counts ? at * c.n : 0);
   Tally<A> tally = Tally<A>::none();
-  A weighted = 0, all = 0;  // sums of w * x and of w
-  for_row(x, counts ? c.n : 0, lane, c.team, [&](int64_t i, auto count) {
-    T raw[count], w[count];
-    A v[count];
-    load_items(raw, x + i);
-#pragma unroll
-    for (int j = 0; j < count; ++j) v[j] = widen(raw[j]);
-    tally.take(v);
-    if (c.spread == 0) return;
-    if (c.weight) load_items(w, c.weight + i);
-#pragma unroll
-    for (int j = 0; j < count; ++j) {
-      const A by = c.weight ? widen(w[j]) : A(1);
-      weighted += by * v[j], all += by;
-    }
+  for_row_read(x, row.counts ? c.n : 0, lane, c.team, [&](int64_t i, const auto& values) {
+    tally.take(values);
+    row.take(c, i, values);
   });
   tally = of_team(tally, c.team, Join());
-  if (c.spread != 0) weighted = of_team(weighted, c.team, Plus()), all = of_team(all, c.team, Plus());
-  if (!mine || lane != 0) return;
-  A l = 0, loss = outside ? A(NAN) : A(0);
-  if (counts) {
-    l = tally.top + ::log(tally.total);
-    loss = c.kept * (c.weight ? widen(c.weight[target]) : A(1)) * (l - widen(x[target]));
-    if (c.spread != 0) loss += c.spread * (all * l - weighted);
-  }
-  losses[row] = loss, lse[row] = l;
+  if (c.spread != 0) row.weighted = of_team(row.weighted, c.team, Plus()), row.all = of_team(row.all, c.team, Plus());
+  if (at >= c.rows || lane != 0) return;
+  const A l = row.counts ? tally.top + ::log(tally.total) : A(0);
+  losses[at] = row.loss(c, l, row.counts ? widen(x[row.target]) : A(0)), lse[at] = l;
 }
 
+/// g: of each row's loss; without it, as `counted` says.
 template <class T> __global__ void __launch_bounds__(kThreads)
-    backward(T* dx, const accumulate_t<T>* g, int64_t g_step, const accumulate_t<T>* lse, const Call<T> c) {
+    backward(T* dx, const accumulate_t<T>* g, int64_t g_step, const unsigned long long* counted, const accumulate_t<T>* lse,
+             const Call<T> c) {
   using A = accumulate_t<T>;
   const int lane = lane_of_team(c.team);
-  const int64_t row = row_of_team(c.team);
-  const bool mine = row < c.rows;
-  A all = A(c.n);
+  const int64_t at = row_of_team(c.team);
+  Row<T> row(c, at);
+  row.all = A(c.n);
   if (c.spread != 0 && c.weight) {
-    all = 0;
-    for_row(c.weight, c.n, lane, c.team, [&](int64_t i, auto count) {
-      T w[count];
-      load_items(w, c.weight + i);
-#pragma unroll
-      for (int j = 0; j < count; ++j) all += widen(w[j]);
+    row.all = 0;
+    for_row_read(c.weight, c.n, lane, c.team, [&](int64_t, const auto& values) {
+      for (const T w : values) row.all += widen(w);
     });
-    all = of_team(all, c.team, Plus());
+    row.all = of_team(row.all, c.team, Plus());
   }
-  if (!mine) return;
-  const T* x = c.x + row * c.n;
-  dx += row * c.n;
-  const int64_t target = c.target[row];
-  const bool counts = target != c.ignore && target >= 0 && target < c.n;
-  const A scale = counts ? g[row * g_step] : A(0), shift = lse[row];
-  const A chosen = c.kept * (counts && c.weight ? widen(c.weight[target]) : A(1));
-  const A mass = scale * (chosen + (c.spread != 0 ? c.spread * all : A(0))), even = scale * c.spread;
-  for_row(x, c.n, lane, c.team, [&](int64_t i, auto count) {
-    T v[count], w[count];
-    if (counts) load_items(v, x + i);
-    if (counts && c.spread != 0 && c.weight) load_items(w, c.weight + i);
+  if (at >= c.rows) return;
+  dx += at * c.n;
+  if (!row.counts) {
+    for_row(dx, c.n, lane, c.team, [&](int64_t i, auto count) {
+      T none[count];
 #pragma unroll
-    for (int j = 0; j < count; ++j) {
-      A d = 0;
-      if (counts) {
-        d = ::exp(widen(v[j]) - shift) * mass;
-        if (c.spread != 0) d -= even * (c.weight ? widen(w[j]) : A(1));
-        if (i + j == target) d -= scale * chosen;
-      }
-      v[j] = narrow<T>(d);
+      for (int j = 0; j < count; ++j) none[j] = narrow<T>(A(0));
+      store_items(dx + i, none);
+    });
+    return;
+  }
+  const A scale = g ? g[at * g_step] : scale_of<A>(counted);
+  const Slope<T> slope(c, row, lse[at], scale);
+  for_row_read(c.x + at * c.n, c.n, lane, c.team, [&](int64_t i, auto& values) {
+    constexpr int n = int(sizeof(values) / sizeof(T));
+    const int64_t own = row.target - i;
+    A logit = 0;
+#pragma unroll
+    for (int j = 0; j < n; ++j)
+      if (j == own) logit = widen(values[j]);
+    slope.make(c, i, values);
+    if (own >= 0 && own < n) {  // from the logit itself: what was rounded may have lost it
+      A d = slope.exp_from(logit) * slope.mass - scale * row.chosen;
+      if (slope.even != 0) d -= slope.even * (c.weight ? widen(c.weight[row.target]) : A(1));
+#pragma unroll
+      for (int j = 0; j < n; ++j)
+        if (j == own) values[j] = narrow<T>(d);
     }
-    store_items(dx + i, v);
+    store_items(dx + i, values);
+  });
+}
+
+/// The loss, and where it is wanted the gradient, of rows that are whole packs and that a team's registers hold. dx may be x.
+template <class T, int kBlock, int kPacks, int kTeam> __global__ void __launch_bounds__(kBlock)
+    held_forward(accumulate_t<T>* losses, accumulate_t<T>* lse, T* dx, const unsigned long long* counted, const Call<T> c) {
+  using A = accumulate_t<T>;
+  using Held = HeldRow<T, kPacks>;
+  const int lane = threadIdx.x % kTeam;
+  const int64_t at = int64_t(blockIdx.x) * (kBlock / kTeam) + threadIdx.x / kTeam;
+  Row<T> row(c, at);
+  const T* x = c.x + at * c.n;
+  const int64_t n = row.counts ? c.n : 0;
+  Held held;
+  held.load(x, n, lane, kTeam);
+  A top = -A(INFINITY), total = 0;
+  Held::each(n, lane, kTeam, [&](int i, int k) {
+#pragma unroll
+    for (int j = 0; j < Held::kItems; ++j) top = Larger()(top, widen(held.pack[k].item[j]));
+    row.take(c, i, held.pack[k].item);
+  });
+  top = of_team<kBlock>(top, kTeam, Larger());
+  if (sizeof(T) == 2) held.stay_packed();
+  const ExpFrom<T> exp_from(Tally<A>::base(top));
+  Held::each(n, lane, kTeam, [&](int, int k) {
+    A sum = 0;
+#pragma unroll
+    for (int j = 0; j < Held::kItems; ++j) sum += exp_from(widen(held.pack[k].item[j]));
+    total += sum;
+  });
+  total = of_team<kBlock>(total, kTeam, Plus());
+  if (sizeof(T) == 2) held.stay_packed();
+  if (c.spread != 0) row.weighted = of_team<kBlock>(row.weighted, kTeam, Plus()), row.all = of_team<kBlock>(row.all, kTeam, Plus());
+  if (at >= c.rows) return;
+  // Whoever holds the target's logit reads it before writing there, and writes what comes of it last.
+  const bool owns = row.counts ? row.target / Held::kItems % kTeam == lane : lane == 0;
+  const A l = row.counts ? top + ::log(total) : A(0), logit = owns && row.counts ? widen(x[row.target]) : A(0);
+  if (owns) losses[at] = row.loss(c, l, logit), lse[at] = l;
+  if (!dx) return;
+  dx += at * c.n;
+  if (!row.counts) {
+    Held::each(c.n, lane, kTeam, [&](int, int k) {
+#pragma unroll
+      for (int j = 0; j < Held::kItems; ++j) held.pack[k].item[j] = narrow<T>(A(0));
+    });
+    return held.store(dx, c.n, lane, kTeam);
+  }
+  const A scale = scale_of<A>(counted);
+  const Slope<T> slope(c, row, l, scale);
+  Held::each(n, lane, kTeam, [&](int i, int k) { slope.make(c, i, held.pack[k].item); });
+  held.store(dx, n, lane, kTeam);
+  if (!owns) return;
+  A d = slope.exp_from(logit) * slope.mass - scale * row.chosen;
+  if (slope.even != 0) d -= slope.even * (c.weight ? widen(c.weight[row.target]) : A(1));
+  dx[row.target] = narrow<T>(d);
+}
+
+constexpr int kWide = 512, kWidePacks = 16;  // threads that hold a long row, and what each does: 65536 halves, 32768 floats
+
+/// Rows of n elements by whoever holds them; false where nobody does.
+template <class T>
+bool launch_held(accumulate_t<T>* losses, accumulate_t<T>* lse, T* dx, const unsigned long long* counted, const Call<T>& c) {
+  constexpr int64_t kItems = kItemsOf<T>;
+  for (const void* a : {static_cast<const void*>(c.x), static_cast<const void*>(c.weight), static_cast<const void*>(dx)})
+    if (reinterpret_cast<uintptr_t>(a) % 16 != 0) return false;
+  if (c.n % kItems != 0 || c.n > kWide * kWidePacks * kItems) return false;
+  if (c.n <= 32 * 4 * kItems) {
+    const Teams teams = Teams::with(c.rows, 32);
+    held_forward<T, int(kThreads), 4, 32><<<teams.blocks, kThreads, 0, stream()>>>(losses, lse, dx, counted, c);
+  } else {
+    held_forward<T, kWide, kWidePacks, kWide><<<unsigned(c.rows), kWide, 0, stream()>>>(losses, lse, dx, counted, c);
+  }
+  return true;
+}
+
+/// dx = x * g, unless that is there already.
+template <class T> __global__ void __launch_bounds__(kThreads)
+    scale_gradient(T* dx, const T* x, const accumulate_t<T>* g, int64_t count) {
+  const accumulate_t<T> by = *g;
+  if (by == 1 && dx == x) return;
+  const int team = int(gridDim.x * kThreads);
+  for_row_read(x, count, int(blockIdx.x * kThreads + threadIdx.x), team, [&](int64_t i, auto& values) {
+    for (T& v : values) v = narrow<T>(widen(v) * by);
+    store_items(dx + i, values);
   });
 }
 
@@ -151,8 +245,8 @@ template <class T> Call<T> call_of(const Array& x, const Array& target, const Ar
 
 }  // namespace
 
-void cross_entropy(const Array& losses, const Array& lse, const Array& x, const Array& target, const Array& weight,
-                   int64_t ignore_index, double smoothing, int64_t* facts) {
+void cross_entropy(const Array& losses, const Array& lse, const Array& dx, const Array& x, const Array& target, const Array& weight,
+                   int64_t ignore_index, double smoothing, bool mean, int64_t* facts) {
   const int64_t rows = x.size(0), n = x.size(1);
   facts[0] = -1, facts[1] = 0;
   if (rows == 0) return;
@@ -162,8 +256,13 @@ void cross_entropy(const Array& losses, const Array& lse, const Array& x, const 
                                                                               target.as<int64_t>(), rows, n, ignore_index);
   dispatch_float("cross_entropy", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
-    forward<T><<<Teams(rows, n).blocks, kThreads, 0, stream()>>>(losses.as<A>(), lse.as<A>(),
-                                                                 call_of<T>(x, target, weight, ignore_index, smoothing));
+    const Call<T> c = call_of<T>(x, target, weight, ignore_index, smoothing);
+    const unsigned long long* counted = mean ? found.counter(1) : nullptr;
+    if constexpr (sizeof(T) <= sizeof(float))
+      if (launch_held<T>(losses.as<A>(), lse.as<A>(), dx.as<T>(), counted, c)) return;
+    const unsigned all = Teams(rows, n).blocks;
+    forward<T><<<all, kThreads, 0, stream()>>>(losses.as<A>(), lse.as<A>(), c);
+    if (dx && n > 0) backward<T><<<all, kThreads, 0, stream()>>>(dx.as<T>(), nullptr, 0, counted, lse.as<A>(), c);
   });
   check_launch("cross_entropy", {&x, &target});
   int64_t here[2];
@@ -180,8 +279,14 @@ void cross_entropy_backward(const Array& dx, const Array& g, const Array& x, con
   if (x.count == 0) return;
   dispatch_float("cross_entropy", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
+    if (!lse) {
+      const int64_t blocks = (x.count + kThreads * kItemsOf<T> - 1) / (kThreads * kItemsOf<T>);
+      scale_gradient<T>
+          <<<unsigned(blocks < 2048 ? blocks : 2048), kThreads, 0, stream()>>>(dx.as<T>(), x.as<T>(), g.as<A>(), x.count);
+      return;
+    }
     backward<T><<<Teams(x.size(0), x.size(1)).blocks, kThreads, 0, stream()>>>(
-        dx.as<T>(), g.as<A>(), g.step(0), lse.as<A>(), call_of<T>(x, target, weight, ignore_index, smoothing));
+        dx.as<T>(), g.as<A>(), g.step(0), nullptr, lse.as<A>(), call_of<T>(x, target, weight, ignore_index, smoothing));
   });
   check_launch("cross_entropy_backward", {&x});
 }

@@ -24,9 +24,11 @@ template <class T> __device__ __forceinline__ accumulate_t<T> normalised(T x, ac
   return (widen(x) - middle) * scale;
 }
 
-template <class T> __global__ void __launch_bounds__(kThreads) normalise_held(const Forward<T> c) {
+template <class T, int kPacks> __global__ void __launch_bounds__(kThreads, sizeof(T) == 2 ? 3
+                                                                           : kPacks > 4   ? 2
+                                                                                          : 4) normalise_held(const Forward<T> c) {
   using A = accumulate_t<T>;
-  using Row = HeldRow<T>;
+  using Row = HeldRow<T, kPacks>;
   const int lane = lane_of_team(c.team);
   const int64_t row = row_of_team(c.team), first = row * c.n;
   const bool mine = row < c.rows;
@@ -50,6 +52,7 @@ template <class T> __global__ void __launch_bounds__(kThreads) normalise_held(co
       for (int j = 0; j < Row::kItems; ++j) middle += widen(x.pack[k].item[j]);
     });
     middle = of_team(middle, c.team, Plus()) / A(c.n);
+    if (sizeof(T) == 2) x.stay_packed();
   }
   each([&](int, int k) {
 #pragma unroll
@@ -59,6 +62,7 @@ template <class T> __global__ void __launch_bounds__(kThreads) normalise_held(co
     }
   });
   const A scale = 1 / ::sqrt(of_team(squares, c.team, Plus()) / A(c.n) + c.eps);
+  if (sizeof(T) == 2) x.stay_packed();
   if (!mine) return;
   if (lane == 0) {
     if (c.mean) c.mean[row] = middle;
@@ -223,6 +227,7 @@ template <class T, int kPacks> __global__ void __launch_bounds__(kThreads, kPack
     if (!c.dx) continue;
     along = of_team(along, c.team, Plus()) / A(c.n);
     level = c.mean ? of_team(level, c.team, Plus()) / A(c.n) : A(0);
+    if (sizeof(T) == 2) x.stay_packed(), g.stay_packed();
     each([&](int i, int k) {
       A w[kItems];
       T before[kItems];
@@ -260,7 +265,7 @@ template <class T, int kPacks> __global__ void __launch_bounds__(kThreads, kPack
 }
 
 constexpr int kSide = int(kThreads / 32);  // rows that a block reads at once
-constexpr int64_t kStretches = 256;        // two blocks for each of the processors of a large GPU
+constexpr int64_t kStretches = 512;        // four blocks for each of the processors of a large GPU
 
 /// sum(g * h) and sum(g) of 32 columns over a stretch of rows, to parts[stretch][0 or 1][column].
 template <class T> __global__ void __launch_bounds__(kThreads)
@@ -308,12 +313,16 @@ void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Arra
   const int64_t rows = rstd.count, n = x.count / rows;
   dispatch_float("layer_norm", x.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
+    using Longer = HeldRow<T, 8>;  // rows of 513 to 1024 floats are a warp's, too
     const bool held = HeldRow<T>::holds(n, {x.data, y.data, sum.data, residual.data});
-    const Teams teams = held ? Teams::with(rows, HeldRow<T>::team_of(n)) : Teams(rows, n);
+    const bool longer = held && sizeof(T) == 4 && Longer::team_of(n) < HeldRow<T>::team_of(n);
+    const Teams teams = longer ? Teams::with(rows, 32) : held ? Teams::with(rows, HeldRow<T>::team_of(n)) : Teams(rows, n);
     const Forward<T> call{y.as<T>(),      mean.as<A>(), rstd.as<A>(), sum.as<T>(), x.as<T>(), residual.as<T>(),
                           weight.as<A>(), bias.as<A>(), rows,         n,           A(eps),    teams.team};
-    if (held)
-      normalise_held<T><<<teams.blocks, kThreads, 0, stream()>>>(call);
+    if (longer)
+      normalise_held<T, sizeof(T) == 4 ? 8 : 4><<<teams.blocks, kThreads, 0, stream()>>>(call);
+    else if (held)
+      normalise_held<T, 4><<<teams.blocks, kThreads, 0, stream()>>>(call);
     else
       normalise<T><<<teams.blocks, kThreads, 0, stream()>>>(call);
   });
@@ -352,7 +361,7 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
         input_gradient<T><<<teams.blocks, kThreads, 0, stream()>>>(call);
       return;
     }
-    const int64_t most = (rows + 63) / 64, blocks = most < kStretches ? most : kStretches, stretch = (rows + blocks - 1) / blocks;
+    const int64_t most = (rows + 15) / 16, blocks = most < kStretches ? most : kStretches, stretch = (rows + blocks - 1) / blocks;
     const int64_t stretches = (rows + stretch - 1) / stretch;
     Scratch parts(size_t(stretches * 2 * n) * sizeof(A));
     if (held) {

@@ -48,6 +48,29 @@ template <class T, class F> __device__ __forceinline__ void for_row(const T* row
   for (int64_t i = head + packs * kItems + lane; i < n; i += team) f(i, std::integral_constant<int, 1>());
 }
 
+/// The same with the elements: f(i, values), where values are an array of count. Four packs are asked for before the first is worked on.
+template <class T, class F> __device__ __forceinline__ void for_row_read(const T* row, int64_t n, int lane, int team, F f) {
+  constexpr int kItems = kItemsOf<T>, kAhead = 4;
+  const int before = int(-(reinterpret_cast<uintptr_t>(row) / sizeof(T)) % kItems);
+  const int64_t head = before < n ? before : n, packs = (n - head) / kItems;
+  auto one = [&](int64_t i) {
+    T value[1] = {row[i]};
+    f(i, value);
+  };
+  if (lane < head) one(lane);
+  const auto* from = reinterpret_cast<const Pack<T, kItems>*>(row + head);
+  for (int64_t i = lane; i < packs; i += kAhead * team) {
+    Pack<T, kItems> pack[kAhead];
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k)
+      if (i + k * team < packs) pack[k] = from[i + k * team];
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k)
+      if (i + k * team < packs) f(head + (i + k * team) * kItems, pack[k].item);
+  }
+  for (int64_t i = head + packs * kItems + lane; i < n; i += team) one(i);
+}
+
 /// A row in the registers of its team: the packs that a thread takes, of a row that is whole packs and begins on 16 bytes. Read once, it can
 /// be gone through again.
 template <class T, int kMost = 4> struct HeldRow {
@@ -59,6 +82,15 @@ template <class T, int kMost = 4> struct HeldRow {
   }
   __device__ __forceinline__ void store(T* row, int64_t n, int lane, int team) const {
     each(n, lane, team, [&](int i, int k) { *reinterpret_cast<Pack<T, kItems>*>(row + i) = pack[k]; });
+  }
+  /// Between two goings through it: keeps elements packed, where the compiler would rather keep each, unpacked, in a register of its own.
+  __device__ __forceinline__ void stay_packed() {
+#pragma unroll
+    for (int k = 0; k < kPacks; ++k) {
+      auto& words = reinterpret_cast<uint32_t(&)[4]>(pack[k]);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) asm volatile("" : "+r"(words[j]));
+    }
   }
   /// Calls f(i, k) for each pack k that the thread holds, whose first element is the row's element i.
   template <class F> __device__ __forceinline__ static void each(int64_t n, int lane, int team, F f) {
@@ -85,10 +117,10 @@ struct Plus {
 __device__ __forceinline__ float across(float v, int distance) { return __shfl_xor_sync(0xffffffffu, v, distance); }
 __device__ __forceinline__ double across(double v, int distance) { return __shfl_xor_sync(0xffffffffu, v, distance); }
 
-/// All of a team's values put together in a fixed order, known to each of its threads. A team is a warp, or the whole block; all of its
-/// threads come here. A value of several numbers brings an `across` of its own.
-template <class F, class A> __device__ A of_team(A v, int team, F f) {
-  __shared__ A of_warp[kThreads / 32];
+/// All of a team's values put together in a fixed order, known to each of its threads. A team is a warp, or the whole block of kBlock; all
+/// of its threads come here. A value of several numbers brings an `across` of its own.
+template <int kBlock = int(kThreads), class F, class A> __device__ A of_team(A v, int team, F f) {
+  __shared__ A of_warp[kBlock / 32];
 #pragma unroll
   for (int distance = 16; distance > 0; distance /= 2) v = f(v, across(v, distance));
   if (team == 32) return v;
@@ -97,7 +129,7 @@ template <class F, class A> __device__ A of_team(A v, int team, F f) {
   __syncthreads();
   v = of_warp[0];
 #pragma unroll
-  for (int w = 1; w < int(kThreads / 32); ++w) v = f(v, of_warp[w]);
+  for (int w = 1; w < kBlock / 32; ++w) v = f(v, of_warp[w]);
   return v;
 }
 

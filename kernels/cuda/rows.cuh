@@ -1,5 +1,6 @@
 // The kernels of one family of rows, forward and fused backward. A family's source defines GRADUS_FAMILY and includes this.
 #pragma once
+#include "kernels/cuda/coarse.cuh"
 #include "kernels/cuda/elementwise.cuh"
 #include "kernels/dispatch.h"
 #include "kernels/functors.h"
@@ -7,7 +8,9 @@
 namespace gradus::cuda {
 namespace {
 
-template <class T> using Value = Number<accumulate_t<T>, 1>;
+/// Activations of half types are computed as exactly as those show; all others as in float, double and integers.
+template <class T> constexpr bool kCoarse = GRADUS_FAMILY == GRADUS_FAMILY_ACTIVATION&& is_half(dtype_of<T>);
+template <class T> using Value = std::conditional_t<kCoarse<T>, Coarse, Number<accumulate_t<T>, 1>>;
 /// Packs are for what networks are made of, and where moving takes the time; functions of other types are left to the plain kernel, which
 /// halves what has to be compiled.
 #ifdef GRADUS_FAMILY_MOVES

@@ -1,6 +1,8 @@
 // Softmax and log-softmax along any axis of a dense tensor, which in memory is (outer, n, inner). Where inner is 1 a row is taken by a warp or
 // a block, in registers where it fits; else each thread takes a column and neighbours read side by side.
+#include "kernels/cuda/approx.cuh"
 #include "kernels/cuda/row.cuh"
+#include "kernels/cuda/tally.cuh"
 #include "kernels/dispatch.h"
 
 namespace gradus::cuda {
@@ -30,13 +32,13 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     for (int j = 0; j < Row::kItems; ++j) v[k][j] = widen(held.pack[k].item[j]), top = Larger()(top, v[k][j]);
   });
   top = of_team(top, team, Larger());
+  const ExpFrom<T> exp_from(top);
   each([&](int, int k) {
 #pragma unroll
     for (int j = 0; j < Row::kItems; ++j) {
-      v[k][j] -= top;
-      const A e = ::exp(v[k][j]);
+      const A e = exp_from(v[k][j]);
       total += e;
-      if (!kLog) v[k][j] = e;
+      v[k][j] = kLog ? v[k][j] - top : e;
     }
   });
   total = of_team(total, team, Plus());
@@ -54,31 +56,15 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   const int lane = lane_of_team(team);
   const int64_t row = row_of_team(team), width = row < outer ? n : 0;
   x += row * n, y += row * n;
-  A top = -A(INFINITY), total = 0;
-  for_row(x, width, lane, team, [&](int64_t i, auto count) {
-    T v[count];
-    load_items(v, x + i);
-#pragma unroll
-    for (int j = 0; j < count; ++j) top = Larger()(top, A(widen(v[j])));
-  });
-  top = of_team(top, team, Larger());
-  for_row(x, width, lane, team, [&](int64_t i, auto count) {
-    T v[count];
-    load_items(v, x + i);
-#pragma unroll
-    for (int j = 0; j < count; ++j) total += ::exp(widen(v[j]) - top);
-  });
-  total = of_team(total, team, Plus());
-  const A last = kLog ? A(::log(total)) : 1 / total;
-  for_row(x, width, lane, team, [&](int64_t i, auto count) {
-    T v[count];
-    load_items(v, x + i);
-#pragma unroll
-    for (int j = 0; j < count; ++j) {
-      const A d = widen(v[j]) - top;
-      v[j] = narrow<T>(kLog ? d - last : ::exp(d) * last);
-    }
-    store_items(y + i, v);
+  Tally<A> tally = Tally<A>::none();
+  for_row_read(x, width, lane, team, [&](int64_t, const auto& values) { tally.take(values); });
+  tally = of_team(tally, team, Join());
+  // A row of nothing but -infinity has no largest: NaN, as is what remains of it.
+  const A top = tally.top, last = kLog ? A(::log(tally.total)) : 1 / tally.total;
+  const ExpFrom<T> exp_from(top);
+  for_row_read(x, width, lane, team, [&](int64_t i, auto& values) {
+    for (T& v : values) v = narrow<T>(kLog ? widen(v) - top - last : exp_from(widen(v)) * last);
+    store_items(y + i, values);
   });
 }
 
@@ -98,8 +84,8 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   }
 }
 
-template <bool kLog, class A> __device__ __forceinline__ A input_gradient(A g, A y, A total) {
-  return kLog ? g - ::exp(y) * total : y * (g - total);
+template <class T, bool kLog, class A> __device__ __forceinline__ A input_gradient(A g, A y, A total) {
+  return kLog ? g - ExpFrom<T>(A(0))(y) * total : y * (g - total);
 }
 
 template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
@@ -123,7 +109,8 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   each([&](int, int k) {
 #pragma unroll
     for (int j = 0; j < Row::kItems; ++j)
-      result.pack[k].item[j] = narrow<T>(input_gradient<kLog>(widen(slope.pack[k].item[j]), widen(result.pack[k].item[j]), total));
+      result.pack[k].item[j] =
+          narrow<T>(input_gradient<T, kLog>(widen(slope.pack[k].item[j]), widen(result.pack[k].item[j]), total));
   });
   result.store(dx + row * n, width, lane, team);
 }
@@ -147,7 +134,7 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
     T v[count], p[count];
     load_items(v, g + i), load_items(p, y + i);
 #pragma unroll
-    for (int j = 0; j < count; ++j) v[j] = narrow<T>(input_gradient<kLog>(widen(v[j]), widen(p[j]), total));
+    for (int j = 0; j < count; ++j) v[j] = narrow<T>(input_gradient<T, kLog>(widen(v[j]), widen(p[j]), total));
     store_items(dx + i, v);
   });
 }
@@ -161,7 +148,7 @@ template <class T, bool kLog> __global__ void __launch_bounds__(kThreads)
   A total = 0;
   for (int64_t i = 0; i < n; ++i) total += kLog ? widen(g[i * inner]) : widen(g[i * inner]) * widen(y[i * inner]);
   for (int64_t i = 0; i < n; ++i) {
-    dx[i * inner] = narrow<T>(input_gradient<kLog>(widen(g[i * inner]), widen(y[i * inner]), total));
+    dx[i * inner] = narrow<T>(input_gradient<T, kLog>(widen(g[i * inner]), widen(y[i * inner]), total));
   }
 }
 

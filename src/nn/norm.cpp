@@ -137,12 +137,19 @@ GroupNorm::GroupNorm(const GroupNormOptions& o) : options_(o) {
                      " channels");
   if (o.affine) weight = ones_of({o.channels}), bias = zeros_of({o.channels});
 }
-AnyTensor GroupNorm::forward(const AnyTensor& x) const {
+void GroupNorm::check(const AnyTensor& x) const {
   check_defined("GroupNorm", x);
   if (x.dim() < 2 || x.size(1) != options_.channels)
     throw ShapeError("GroupNorm: got shape " + to_string(x.shape()) + "; (N, " + std::to_string(options_.channels) +
                      ", ...) is needed");
+}
+AnyTensor GroupNorm::forward(const AnyTensor& x) const {
+  check(x);
   return group_norm(x, options_.groups, beside(weight, x), beside(bias, x), options_.eps);
+}
+std::pair<AnyTensor, AnyTensor> GroupNorm::add(const AnyTensor& x, const AnyTensor& residual) const {
+  check(x);
+  return add_group_norm(x, residual, options_.groups, beside(weight, x), beside(bias, x), options_.eps);
 }
 
 }  // namespace gradus::nn

@@ -3,6 +3,7 @@
 #include "gradus/ops/norm.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
+#include "src/autograd/engine.h"
 #include "src/ops/norm.h"
 
 namespace gradus {
@@ -49,13 +50,15 @@ struct ChannelNormRule {
   void fused(const AnyTensor& g, AnyTensor* grads) const {
     AnyTensor w = weight(), in = by_channels(x()), v = laid_out_as(g, in), dx, dweight, dbias;
     Shape channels{in.shape()[1]};
-    if (wanted(0)) dx = empty_like(in);
+    // Before a residual branch the gradient past it is there already: it is added to while this one is computed.
+    AnyTensor gathered = wanted(0) && in.is_contiguous() ? gathered_for(0) : AnyTensor();
+    if (wanted(0)) dx = gathered ? gathered : empty_like(in);
     if (wanted(1)) dweight = empty(channels, rstd.dtype(), in.device());
     if (wanted(2)) dbias = empty(channels, rstd.dtype(), in.device());
     AnyTensor scale = as_parameter(w, in);
     kernel(op, &KernelTable::channel_norm_backward, in)(array(dx), array(dweight), array(dbias), array(v), array(in), array(mean),
-                                                        array(rstd), array(scale), groups, fixed);
-    grads[0] = std::move(dx);
+                                                        array(rstd), array(scale), groups, fixed, gathered.defined());
+    if (!gathered) grads[0] = std::move(dx);
     grads[1] = as_gradient(dweight, w);
     if (dbias) grads[2] = to(dbias, bias_dtype);
   }
@@ -98,6 +101,12 @@ void check_channels(const char* op, const AnyTensor& x, const AnyTensor& weight,
   check_parameter(op, "bias", bias, {x.shape()[1]}, x);
 }
 
+void check_groups(const char* op, const AnyTensor& x, int64_t groups, const AnyTensor& weight, const AnyTensor& bias) {
+  check_channels(op, x, weight, bias);
+  if (groups < 1 || x.shape()[1] % groups != 0)
+    fail<ShapeError>(op, ": ", x.shape()[1], " channels do not form ", groups, " equal groups");
+}
+
 /// After a kernel has written `used`, which as_parameter made of `running`.
 void moved(AnyTensor running, const AnyTensor& used) {
   if (!running.defined()) return;
@@ -105,18 +114,23 @@ void moved(AnyTensor running, const AnyTensor& used) {
   written_in_place(running);
 }
 
-AnyTensor normalise(const char* op, const AnyTensor& x, const AnyTensor& weight, const AnyTensor& bias, int64_t groups, double eps,
-                    const AnyTensor& running_mean = {}, const AnyTensor& running_var = {}, double momentum = 0) {
-  AnyTensor in = by_channels(x), y = empty_like(in);
+/// The norm of x, or of the sum of x and a residual, which is recorded as an op of its own.
+std::pair<AnyTensor, AnyTensor> normalise(const char* op, const AnyTensor& x, const AnyTensor& residual, const AnyTensor& weight,
+                                          const AnyTensor& bias, int64_t groups, double eps, const AnyTensor& running_mean = {},
+                                          const AnyTensor& running_var = {}, double momentum = 0) {
+  AnyTensor in = by_channels(x), y = empty_like(in), sum, other;
+  if (residual) other = laid_out_as(residual, in), sum = empty_like(in);
   AnyTensor mean = empty({groups ? x.shape()[0] * groups : x.shape()[1]}, accumulate_dtype(x.dtype()), x.device());
   AnyTensor rstd = empty_like(mean), w = as_parameter(weight, x), b = as_parameter(bias, x);
   AnyTensor rm = as_parameter(running_mean, x), rv = as_parameter(running_var, x);
-  kernel(op, &KernelTable::channel_norm, in)(array(y), array(mean), array(rstd), array(rm), array(rv), array(in), array(w),
-                                             array(b), groups, eps, momentum);
+  kernel(op, &KernelTable::channel_norm, in)(array(y), array(mean), array(rstd), array(rm), array(rv), array(sum), array(in),
+                                             array(other), array(w), array(b), groups, eps, momentum);
   moved(running_mean, rm), moved(running_var, rv);
-  record(op, y, {&x, &weight, &bias},
-         ChannelNormRule{op, Saved(x), Saved(weight), mean, rstd, bias ? bias.dtype() : x.dtype(), groups, false, eps});
-  return y;
+  if (sum) record("add", sum, {&x, &residual}, AddRule());
+  const AnyTensor& of = sum ? sum : x;
+  record(op, y, {&of, &weight, &bias},
+         ChannelNormRule{op, Saved(of), Saved(weight), mean, rstd, bias ? bias.dtype() : x.dtype(), groups, false, eps});
+  return {std::move(sum), std::move(y)};
 }
 
 AnyTensor normalise_fixed(const char* op, const AnyTensor& x, const AnyTensor& mean, const AnyTensor& var, const AnyTensor& weight,
@@ -144,14 +158,21 @@ AnyTensor batch_norm(const AnyTensor& x, const AnyTensor& running_mean, const An
   }
   if (x.numel() <= x.shape()[1])
     fail<ValueError>(op, ": x has shape ", x.shape(), ", at most one value a channel: no variance to train on; use a larger batch");
-  return normalise(op, x, weight, bias, 0, options.eps, running_mean, running_var, options.momentum);
+  return normalise(op, x, {}, weight, bias, 0, options.eps, running_mean, running_var, options.momentum).second;
 }
 
 AnyTensor group_norm(const AnyTensor& x, int64_t groups, const AnyTensor& weight, const AnyTensor& bias, double eps) {
-  check_channels("group_norm", x, weight, bias);
-  if (groups < 1 || x.shape()[1] % groups != 0)
-    fail<ShapeError>("group_norm: ", x.shape()[1], " channels do not form ", groups, " equal groups");
-  return normalise("group_norm", x, weight, bias, groups, eps);
+  check_groups("group_norm", x, groups, weight, bias);
+  return normalise("group_norm", x, {}, weight, bias, groups, eps).second;
+}
+
+std::pair<AnyTensor, AnyTensor> add_group_norm(const AnyTensor& x, const AnyTensor& residual, int64_t groups,
+                                               const AnyTensor& weight, const AnyTensor& bias, double eps) {
+  constexpr const char* op = "add_group_norm";
+  check_residual(op, residual);
+  check_groups(op, x, groups, weight, bias);
+  check_residual_fits(op, x, residual);
+  return normalise(op, x, residual, weight, bias, groups, eps);
 }
 
 AnyTensor instance_norm(const AnyTensor& x, const AnyTensor& running_mean, const AnyTensor& running_var, const AnyTensor& weight,
@@ -179,7 +200,7 @@ AnyTensor instance_norm(const AnyTensor& x, const AnyTensor& running_mean, const
     move(running_mean, gradus::mean(reshape(middle, {x.shape()[0], channels}), 0));
     move(running_var, gradus::mean(var, 0));
   }
-  return normalise(op, x, weight, bias, channels ? channels : 1, options.eps);
+  return normalise(op, x, {}, weight, bias, channels ? channels : 1, options.eps).second;
 }
 
 }  // namespace gradus

@@ -1,4 +1,5 @@
 #include "gradus/ops/create.h"
+#include "gradus/ops/elementwise.h"
 #include "gradus/ops/gather.h"
 #include "gradus/ops/index.h"
 #include "gradus/ops/softmax.h"
@@ -56,20 +57,31 @@ struct Classes {
   double smoothing;
 };
 
+/// How many rows count, where only the device knows.
+AnyTensor counted_of(const Classes& c, DType type) {
+  NoGrad no_grad;
+  return to(sum(to(ne(c.target, c.ignore_index), DType::int64)), type);
+}
+
+/// What the target asks of each class, for logits as x.
+AnyTensor asked_of_classes(const AnyTensor& x, const Classes& c) {
+  NoGrad no_grad;
+  const int64_t classes = x.shape()[1];
+  AnyTensor ignored = eq(c.target, c.ignore_index);
+  AnyTensor safe = where(ignored, 0, c.target), w = c.weight.defined() ? c.weight : ones({classes}, x.dtype(), x.device());
+  AnyTensor chosen = index_select(w, 0, safe) * (1 - c.smoothing);
+  AnyTensor q = scatter(zeros_like(x.detach().contiguous()), 1, unsqueeze(safe, 1), unsqueeze(chosen, 1)) +
+                w * (c.smoothing / double(classes));
+  return where(unsqueeze(ignored, 1), 0, q);
+}
+
 /// d loss / d logits written with public ops: (p * sum(q) - q) * g, where q is what the target asks of each class.
 AnyTensor rows_gradient(const AnyTensor& g, const AnyTensor& x, const Classes& c) {
-  const int64_t classes = x.shape()[1];
-  AnyTensor q, ignored = eq(c.target, c.ignore_index);
-  {
-    NoGrad no_grad;
-    AnyTensor safe = where(ignored, 0, c.target), w = c.weight.defined() ? c.weight : ones({classes}, x.dtype(), x.device());
-    AnyTensor chosen = index_select(w, 0, safe) * (1 - c.smoothing);
-    q = scatter(zeros_like(x.detach().contiguous()), 1, unsqueeze(safe, 1), unsqueeze(chosen, 1)) +
-        w * (c.smoothing / double(classes));
-    q = where(unsqueeze(ignored, 1), 0, q);
-  }
+  AnyTensor q = asked_of_classes(x, c);
   return (softmax(x, 1) * sum(q, 1, true) - q) * unsqueeze(g, 1);
 }
+
+[[noreturn]] void fail_weight_gradient() { fail<GraphError>(kName, ": its weight has no gradient; pass weight.detach()"); }
 
 struct Rows {
   AnyTensor losses;  // (rows), in the type that x is accumulated in
@@ -81,14 +93,14 @@ Rows class_rows(const AnyTensor& x, const Classes& c, const AnyTensor& given_wei
   DType wide = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
   AnyTensor in = dense(x), losses = empty({rows}, wide, x.device()), lse = empty({rows}, wide, x.device());
   int64_t facts[2];  // the first target outside, or -1; how many rows count
-  kernel(kName, &KernelTable::cross_entropy, x)(array(losses), array(lse), array(in), array(c.target), array(c.weight),
-                                                c.ignore_index, c.smoothing, facts);
+  kernel(kName, &KernelTable::cross_entropy, x)(array(losses), array(lse), {}, array(in), array(c.target), array(c.weight),
+                                                c.ignore_index, c.smoothing, false, facts);
   if (facts[0] >= 0) fail_class(kName, c.target, facts[0], x.shape()[1]);
   // A buffer of labels that is filled anew before backward would give classes that nobody checked.
   record(kName, losses, {&x, &given_weight},
          [x = Saved(x), lse, target = Saved(c.target), weight = Saved(c.weight), ignore_index = c.ignore_index,
           smoothing = c.smoothing](const AnyTensor& g, AnyTensor* grads) mutable {
-           if (wanted(1)) fail<GraphError>(kName, ": its weight has no gradient; pass weight.detach()");
+           if (wanted(1)) fail_weight_gradient();
            Classes c{target(), weight(), ignore_index, smoothing};
            if (is_grad_enabled()) {
              AnyTensor logits = x();
@@ -104,11 +116,65 @@ Rows class_rows(const AnyTensor& x, const Classes& c, const AnyTensor& given_wei
   return {losses, facts[1]};
 }
 
+/// Whether the forward pass may write the gradient over x: one will be asked for, the caller has handed x over and nobody else has it. Not
+/// for half, where what a row adds to the gradient of a mean would be lost before a scaler has multiplied it; nor where what comes back
+/// is no single number or 1 only by chance.
+bool becomes_gradient(const AnyTensor& x, const CrossEntropyOptions& o) {
+  return x.dim() == 2 && x.numel() > 0 && x.is_contiguous() && x.dtype() != DType::float16 && owned_alone(x) && records(x) &&
+         !x.impl()->node->is_leaf() && (o.reduction == Reduction::sum || (o.reduction == Reduction::mean && !o.weight.defined()));
+}
+
+/// Logits with the softmax of those that became `gradient`, at their place in the graph: gradient = (p * sum(q) - q) * scale.
+AnyTensor logits_of(const AnyTensor& gradient, const AnyTensor& scale, const Classes& c) {
+  NoGrad no_grad;
+  AnyTensor q = asked_of_classes(gradient, c), mass = sum(q, 1, true);
+  AnyTensor p = (gradient / to(scale, gradient.dtype()) + q) / mass;
+  AnyTensor x = log(where(eq(mass, 0), 1, clamp_min(p, 0)));  // where the target asks for nothing, all is multiplied by 0
+  const Edge& edge = current_walk.node->edges[0];
+  x.impl()->node = edge.node, x.impl()->slot = edge.slot;
+  return x;
+}
+
+/// The loss in the type of the sums; in the same reading of x, its gradient takes its place.
+AnyTensor with_gradient(AnyTensor x, const Classes& c, const CrossEntropyOptions& o) {
+  const bool mean = o.reduction == Reduction::mean;
+  const int64_t rows = x.shape()[0];
+  AnyTensor in = x.detach(), losses = empty({rows}, accumulate_dtype(x.dtype()), x.device()), lse = empty_like(losses), total;
+  int64_t facts[2];
+  kernel(kName, &KernelTable::cross_entropy, in)(array(losses), array(lse), array(in), array(in), array(c.target), array(c.weight),
+                                                 c.ignore_index, c.smoothing, mean, facts);
+  if (facts[0] >= 0) fail_class(kName, c.target, facts[0], x.shape()[1]);
+  {
+    NoGrad no_grad;
+    total = sum(losses);
+    if (mean) total = facts[1] < 0 ? div(total, counted_of(c, total.dtype())) : div_scalar(total, double(facts[1]));
+  }
+  record(kName, total, {&x, &o.weight},
+         [saved = Saved(in), target = Saved(c.target), weight = Saved(c.weight), ignore_index = c.ignore_index,
+          smoothing = c.smoothing, mean](const AnyTensor& g, AnyTensor* grads) mutable {
+           if (wanted(1)) fail_weight_gradient();
+           Classes asked{target(), weight(), ignore_index, smoothing};
+           if (is_grad_enabled()) {
+             AnyTensor gradient = saved(),
+                       scale = mean ? reciprocal(counted_of(asked, g.dtype())) : ones({}, g.dtype(), g.device());
+             AnyTensor logits = logits_of(gradient, scale, asked), each = to(g * scale, logits.dtype());
+             grads[0] = rows_gradient(expand(each, {logits.shape()[0]}), logits, asked);
+             return;
+           }
+           AnyTensor in = saved.give(), dx = owned_alone(in) ? in : empty(in.shape(), in.dtype(), in.device());
+           kernel(kName, &KernelTable::cross_entropy_backward, in)(array(dx), array(g), array(in), {}, array(asked.target),
+                                                                   array(asked.weight), asked.ignore_index, asked.smoothing);
+           grads[0] = std::move(dx);
+         });
+  return total;
+}
+
 /// The loss is of that type.
-AnyTensor with_classes(const AnyTensor& x, const AnyTensor& target, const CrossEntropyOptions& o, DType type) {
+AnyTensor with_classes(AnyTensor x, const AnyTensor& target, const CrossEntropyOptions& o, DType type) {
   check_classes(kName, x, target);
   Classes c{dense(target).reshape({-1}), o.weight.defined() ? dense(o.weight.detach()) : AnyTensor(), o.ignore_index,
             o.label_smoothing};
+  if (becomes_gradient(x, o)) return to(with_gradient(std::move(x), c, o), type);
   Rows rows = class_rows(as_rows(x), c, o.weight);
   if (o.reduction == Reduction::none) return to(reshape(rows.losses, target.shape()), type);
   AnyTensor total = sum(rows.losses);
@@ -119,8 +185,7 @@ AnyTensor with_classes(const AnyTensor& x, const AnyTensor& target, const CrossE
       AnyTensor counted = where(ignored, 0, to(index_select(c.weight, 0, where(ignored, 0, c.target)), total.dtype()));
       return to(div(total, sum(counted)), type);
     }
-    total = rows.counted < 0 ? div(total, to(sum(to(ne(c.target, c.ignore_index), DType::int64)), total.dtype()))
-                             : div_scalar(total, double(rows.counted));
+    total = rows.counted < 0 ? div(total, counted_of(c, total.dtype())) : div_scalar(total, double(rows.counted));
   }
   return to(total, type);
 }
@@ -151,14 +216,16 @@ void check(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyO
 
 }  // namespace
 
-AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options) {
+AnyTensor cross_entropy(AnyTensor logits, const AnyTensor& target, const CrossEntropyOptions& options) {
   check(logits, target, options);
   if (is_float(target.dtype()) && target.shape() == logits.shape()) return with_probabilities(logits, target, options);
-  return with_classes(logits, target, options, logits.dtype());
+  const DType type = logits.dtype();
+  return with_classes(std::move(logits), target, options, type);
 }
-AnyTensor cross_entropy_in_float(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options) {
+AnyTensor cross_entropy_in_float(AnyTensor logits, const AnyTensor& target, const CrossEntropyOptions& options) {
   check(logits, target, options);
-  return with_classes(logits, target, options, accumulate_dtype(logits.dtype()));
+  const DType type = accumulate_dtype(logits.dtype());
+  return with_classes(std::move(logits), target, options, type);
 }
 
 AnyTensor nll_loss(const AnyTensor& x, const AnyTensor& target, const NllLossOptions& o) {

@@ -51,10 +51,6 @@ struct LayerNormRule {
   }
 };
 
-struct AddRule {
-  void operator()(const AnyTensor& g, AnyTensor* grads) const { grads[0] = grads[1] = g; }
-};
-
 /// The norm of x, or of the sum of x and a residual, which is recorded as an op of its own.
 std::pair<AnyTensor, AnyTensor> forward(const char* op, const AnyTensor& x, const AnyTensor& residual, const Shape& shape,
                                         const AnyTensor& weight, const AnyTensor& bias, double eps, bool center) {
@@ -67,9 +63,7 @@ std::pair<AnyTensor, AnyTensor> forward(const char* op, const AnyTensor& x, cons
   check_parameter(op, "bias", bias, shape, x);
   AnyTensor in = dense(x), y = empty(in.shape(), in.dtype(), in.device()), sum, other;
   if (residual) {
-    check_same(op, x, residual);
-    if (!(residual.shape() == x.shape()))
-      fail<ShapeError>(op, ": x has shape ", x.shape(), ", residual ", residual.shape(), "; expand() the smaller one");
+    check_residual_fits(op, x, residual);
     other = dense(residual), sum = empty_like(y);
   }
   Shape rows(x.shape().begin(), kept);
@@ -89,11 +83,6 @@ double rms_epsilon(const char* op, const AnyTensor& x, std::optional<double> eps
   check_float(op, x);
   constexpr double kEpsilon[] = {0x1p-23, 0x1p-52, 0x1p-10, 0x1p-7};  // float, double, half, bfloat16
   return eps ? *eps : kEpsilon[int(x.dtype())];
-}
-
-/// A residual that is not there would make another op of this one.
-void check_residual(const char* op, const AnyTensor& residual) {
-  if (!residual) fail<ValueError>(op, ": residual is undefined");
 }
 
 }  // namespace

@@ -21,4 +21,13 @@ AnyTensor as_parameter(const AnyTensor& w, const AnyTensor& x) {
 
 AnyTensor as_gradient(const AnyTensor& g, const AnyTensor& w) { return g.defined() && w.defined() ? to(g, w.dtype()) : g; }
 
+void check_residual(const char* op, const AnyTensor& residual) {
+  if (!residual) fail<ValueError>(op, ": residual is undefined");
+}
+void check_residual_fits(const char* op, const AnyTensor& x, const AnyTensor& residual) {
+  check_same(op, x, residual);
+  if (!(residual.shape() == x.shape()))
+    fail<ShapeError>(op, ": x has shape ", x.shape(), ", residual ", residual.shape(), "; expand() the smaller one");
+}
+
 }  // namespace gradus

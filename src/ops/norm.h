@@ -11,4 +11,13 @@ AnyTensor as_parameter(const AnyTensor& w, const AnyTensor& x);
 /// The gradient of w from a tensor in the dtype of as_parameter. Undefined stays so.
 AnyTensor as_gradient(const AnyTensor& g, const AnyTensor& w);
 
+/// Throws for a residual that is not there, which would make another op of a norm of a sum.
+void check_residual(const char* op, const AnyTensor& residual);
+/// Throws unless the residual is as x.
+void check_residual_fits(const char* op, const AnyTensor& x, const AnyTensor& residual);
+/// The gradient of the sum of x and a residual.
+struct AddRule {
+  void operator()(const AnyTensor& g, AnyTensor* grads) const { grads[0] = grads[1] = g; }
+};
+
 }  // namespace gradus

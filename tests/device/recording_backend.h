@@ -148,7 +148,7 @@ template <class... P, void (*KernelTable::*member)(P...)> struct Through<member>
     constexpr bool kTellsLater = kCounts || is_same_kernel<member, &KernelTable::locate>;
     if constexpr ((std::is_same_v<P, int64_t*> || ...) && !kTellsLater) refuse_while_recording("waits for the device");
     auto kept = std::make_shared<std::tuple<Kept<P>...>>(Kept<P>(p)...);
-    if constexpr (kCounts) std::get<7>(std::tie(p...))[1] = -1;
+    if constexpr (kCounts) std::get<sizeof...(P) - 1>(std::tie(p...))[1] = -1;
     recording_device().run([kernel, kept] {
       if (recording_device().faulted) return;
       std::apply(

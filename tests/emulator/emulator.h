@@ -84,6 +84,12 @@ inline void instruction_cvt_rn_bf16_f32(uint16_t& bits, float f) {
   const uint32_t u = std::bit_cast<uint32_t>(f);
   bits = f != f ? uint16_t(0x7fff) : uint16_t((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
+// What these promise is a bound; here they are exact but for rounding. Where there is ftz, subnormal floats are zeros, as there.
+inline float flushed(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; }
+inline void instruction_ex2_approx_ftz_f32(float& y, float x) { y = flushed(std::exp2(flushed(x))); }
+inline void instruction_lg2_approx_ftz_f32(float& y, float x) { y = std::log2(flushed(x)); }
+inline void instruction_rcp_approx_ftz_f32(float& y, float x) { y = flushed(1 / flushed(x)); }
+inline void instruction_rcp_approx_f32(float& y, float x) { y = 1 / x; }
 
 }  // namespace emulator
 

@@ -112,6 +112,96 @@ DEVICE_TEST(CrossEntropy, TheGradientTakesThePlaceOfLogitsThatNobodyReads) {
     }
 }
 
+namespace {
+
+/// Logits that a graph made of `leaf` and nobody but the caller has.
+AnyTensor logits_of(const AnyTensor& leaf) { return leaf * 1; }
+
+}  // namespace
+
+// Rows that a warp holds, that a block holds, that begin between two packs, and that nobody holds.
+DEVICE_TEST(CrossEntropy, LogitsThatAreHandedOverBecomeTheirGradient) {
+  for (DType type : {DType::float64, DType::float32, DType::bfloat16})
+    for (int64_t n : {1, 7, 40, 1000, 2056, 70000})
+      for (Reduction reduction : {Reduction::mean, Reduction::sum})
+        for (double smoothing : {0.0, 0.1})
+          for (bool weighted : {false, true}) {
+            if ((weighted && reduction == Reduction::mean) || (n > 1000 && (smoothing > 0 || weighted))) continue;
+            AnyTensor leaf = draw({4, n}, -3, 3, 3).to(type).requires_grad_();
+            AnyTensor target = placed(Tensor<int64_t>{n - 1, -100, 0, n / 2});
+            const CrossEntropyOptions options{.weight = weighted ? draw({n}, 0.5, 2, 4).to(type) : AnyTensor(),
+                                              .reduction = reduction,
+                                              .label_smoothing = smoothing};
+            const std::string where = name(type) + (" " + std::to_string(n)) + (weighted ? " weighted" : "");
+            AnyTensor held = logits_of(leaf), expected_loss = cross_entropy(held, target, options);
+            const AnyTensor expected = grad({expected_loss}, {leaf})[0];
+            // A last place of the type where rows are held otherwise.
+            const double tolerance = type == DType::float64 ? 1e-14 : type == DType::float32 ? 2e-6 : 8e-3;
+
+            AnyTensor logits = logits_of(leaf), at;
+            const void* place = logits.raw_data();
+            register_hook(logits, [&](const AnyTensor& g) { return at = g, AnyTensor(); });
+            AnyTensor loss = cross_entropy(std::move(logits), target, options);
+            EXPECT_LT(distance(loss, expected_loss), tolerance) << where;
+            AnyTensor first = grad({loss}, {leaf}, {}, {.retain_graph = true})[0];
+            EXPECT_NE(at.raw_data(), place) << where << ": it will be read again";
+            EXPECT_LT(distance(first, expected), tolerance) << where;
+            at = {};
+            EXPECT_EQ(distance(grad({loss * 1}, {leaf})[0], first), 0) << where;
+            EXPECT_EQ(at.raw_data(), place) << where;
+
+            loss = cross_entropy(logits_of(leaf), target, options);
+            const AnyTensor three = grad({loss * 3}, {leaf})[0];
+            EXPECT_LT(distance(three, expected * 3), 3 * tolerance) << where;
+          }
+}
+
+DEVICE_TEST(CrossEntropy, OnlyWhatNobodyElseReadsIsWrittenOver) {
+  const AnyTensor target = placed(Tensor<int64_t>{3, 0});
+  AnyTensor leaf = draw({2, 8}, -2, 2).requires_grad_(), before = leaf.detach().clone();
+  AnyTensor logits = logits_of(leaf), view = logits.reshape({16});
+  cross_entropy(logits, target).backward();
+  EXPECT_EQ(distance(logits, before), 0);  // they have a name
+  logits = logits_of(leaf), view = logits.reshape({16});
+  cross_entropy(std::move(logits), target).backward();
+  EXPECT_EQ(distance(view, before.reshape({16})), 0);  // a view of them has
+  AnyTensor same = leaf;
+  cross_entropy(std::move(same), target).backward();
+  EXPECT_EQ(distance(leaf, before), 0);
+  AnyTensor narrow = logits_of(leaf.detach().to(DType::float16).requires_grad_());
+  const AnyTensor halves = narrow.detach().clone();
+  AnyTensor loss = cross_entropy(std::move(narrow), target);
+  EXPECT_LT(distance(loss, cross_entropy(halves, target)), 1e-3);
+  const AnyTensor kept = draw({2, 8}, -2, 2);
+  cross_entropy(AnyTensor(kept), target);
+  EXPECT_EQ(distance(kept, draw({2, 8}, -2, 2)), 0);
+  {
+    NoGrad no_grad;
+    logits = logits_of(leaf);
+    const void* place = logits.raw_data();
+    AnyTensor other = as_view(logits, {2, 8}, {8, 1}, 0);
+    cross_entropy(std::move(logits), target);
+    EXPECT_EQ(other.raw_data(), place);
+    EXPECT_EQ(distance(other, before), 0);  // no gradient is wanted
+  }
+}
+
+DEVICE_TEST(CrossEntropy, GradientsOfBothOrdersOfLogitsThatAreHandedOver) {
+  AnyTensor x = draw({4, 7}, -2, 2).requires_grad_(), w = draw({7}, 0.5, 2, 9);
+  Tensor<int64_t> target = placed(Tensor<int64_t>{3, 0, -1, 6});
+  for (Reduction r : {Reduction::mean, Reduction::sum})
+    for (double eps : {0.0, 0.2, 1.0})
+      for (bool weighted : {false, true}) {
+        CrossEntropyOptions o{.weight = weighted ? w : AnyTensor(), .ignore_index = -1, .reduction = r, .label_smoothing = eps};
+        EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(logits_of(in[0]) * in[0], target, o); }, {x}), "")
+            << int(r) << eps << weighted;
+      }
+  // The gradient's gradient goes through what the loss is multiplied by, too.
+  EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(logits_of(in[0]), target, {.ignore_index = -1}) * in[1]; },
+                      {x, draw({}, 1, 2).requires_grad_()}),
+            "");
+}
+
 DEVICE_TEST(CrossEntropy, OfImagesAndOfOneSample) {
   AnyTensor x = draw({2, 5, 3, 4}, -2, 2).requires_grad_();
   Tensor<int64_t> target = placed(randint<int64_t>(0, 5, {2, 3, 4}));

@@ -4,6 +4,45 @@
 using namespace gradus;
 using namespace gradus::testing;
 
+// Half types are computed by coarser functions on a GPU. What is rounded has its error, 2^-11 or 2^-8, and little more.
+DEVICE_TEST(Activations, OfHalfTypesAreRoundedOnce) {
+  using Op = AnyTensor (*)(const AnyTensor&);
+  const std::pair<const char*, Op> ops[] = {{"tanh", [](const AnyTensor& x) { return tanh(x); }},
+                                            {"sigmoid", [](const AnyTensor& x) { return sigmoid(x); }},
+                                            {"logsigmoid", [](const AnyTensor& x) { return logsigmoid(x); }},
+                                            {"silu", [](const AnyTensor& x) { return silu(x); }},
+                                            {"mish", [](const AnyTensor& x) { return mish(x); }},
+                                            {"gelu_tanh", [](const AnyTensor& x) { return gelu_tanh(x); }},
+                                            {"softsign", [](const AnyTensor& x) { return softsign(x); }},
+                                            {"softplus", [](const AnyTensor& x) { return softplus(x, 1, 20); }},
+                                            {"elu", [](const AnyTensor& x) { return elu(x, 1); }},
+                                            {"selu", [](const AnyTensor& x) { return selu(x); }}};
+  for (auto [type, unit, smallest] : {std::tuple(DType::float16, 0x1p-11, 0x1p-14), std::tuple(DType::bfloat16, 0x1p-8, 1e-30)}) {
+    // Near zero, where differences leave few digits, and far from it.
+    AnyTensor x = cat({draw({2000}, -12, 12, 3), draw({2000}, -0.2, 0.2, 4), draw({500}, -0.003, 0.003, 5)}).to(type);
+    AnyTensor g = draw(x.shape(), 0.5, 1, 6).to(type), exact = x.to(DType::float64);
+    for (auto [what, op] : ops) {
+      // On a CPU, and in double, 1 + tanh loses what it had for the most negative.
+      const double least = std::string(what) == "gelu_tanh" ? 8e-3 : smallest;
+      auto far = [&](const AnyTensor& got, const AnyTensor& want, double units) {
+        std::vector<double> a = values(got), b = values(want), at = values(x);
+        for (size_t i = 0; i < a.size(); ++i)
+          if (!(std::abs(a[i] - b[i]) <= units * unit * std::max(std::abs(b[i]), least)))
+            return std::to_string(at[i]) + " gives " + std::to_string(a[i]) + ", not " + std::to_string(b[i]);
+        return std::string();
+      };
+      EXPECT_EQ(far(op(x), op(exact), 1.01), "") << what << " " << name(type);
+      if (std::string(what) == "mish" || std::string(what) == "silu" || std::string(what) == "gelu_tanh") {  // these read x alone
+        AnyTensor half = x.detach().clone().requires_grad_(), wide = exact.detach().clone().requires_grad_();
+        std::vector<double> a = values(grad({op(half)}, {half}, {g})[0]),
+                            b = values(grad({op(wide)}, {wide}, {g.to(DType::float64)})[0]);
+        for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], unit * (std::abs(b[i]) + 0.02)) << what << " " << name(type);
+      }
+    }
+  }
+  EXPECT_EQ(softsign(placed(Tensor<bfloat16>{bfloat16(1e38f), bfloat16(-3e38f)})).vector()[0], bfloat16(1.0f));
+}
+
 DEVICE_TEST(Glu, IsAHalfTimesTheSigmoidOfTheOther) {
   Tensor<double> x = {{1, -2, 0.5, 0}, {3, 0.25, -1, 2}};
   auto sigmoid_of = [](double v) { return 1 / (1 + std::exp(-v)); };

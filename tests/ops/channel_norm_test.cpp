@@ -261,3 +261,54 @@ DEVICE_TEST(ChannelNorm, ErrorsNameTheOp) {
   EXPECT_EQ(message_of<ValueError>([&] { local_response_norm(x, {.size = 0}); }),
             "local_response_norm: size 0 of the neighbourhood; at least 1 is needed");
 }
+
+DEVICE_TEST(AddGroupNorm, IsTheNormOfTheSum) {
+  for (auto [type, tolerance] : kTypes)
+    for (const Shape& shape : {Shape{6, 5}, Shape{3, 6, 7}, Shape{2, 64, 9, 5}, Shape{3, 16, 24, 10}, Shape{0, 4, 3}})
+      for (bool last : {false, true}) {
+        const int64_t groups = shape[1] % 2 ? shape[1] : 2;
+        AnyTensor x = draw(shape, -1, 3, 3).to(type), r = draw(shape, -2, 1, 8).to(type);
+        AnyTensor w = draw({shape[1]}, 0.5, 2, 4).to(type), b = draw({shape[1]}, -1, 1, 5).to(type);
+        if (last) x = channels_last(x);
+        auto [sum, y] = add_group_norm(x, r, groups, w, b, 0.01);  // of two layouts
+        EXPECT_EQ(distance(sum, x + r), 0) << name(type) << to_string(shape) << last;
+        EXPECT_TRUE(!last || (sum.stride() == x.stride() && y.stride() == x.stride()));
+        EXPECT_EQ(distance(y, group_norm(sum, groups, w, b, 0.01)), 0) << name(type) << to_string(shape) << last;
+        EXPECT_LT(distance(y, reference(sum, groups, w, b, 0.01).y), tolerance) << name(type) << to_string(shape) << last;
+      }
+}
+
+DEVICE_TEST(AddGroupNorm, Gradients) {
+  for (const Shape& shape : {Shape{6, 3}, Shape{2, 4, 3, 2}})
+    for (bool last : {false, true}) {
+      const int64_t groups = shape[1] == 4 ? 2 : 1;
+      AnyTensor x = draw(shape, -1, 3, 3), r = draw(shape, -2, 1, 8);
+      if (last) x = channels_last(x), r = channels_last(r);
+      x.requires_grad_(), r.requires_grad_();
+      AnyTensor w = draw({shape[1]}, 0.5, 2, 4).requires_grad_(), b = draw({shape[1]}, -1, 1, 5).requires_grad_();
+      auto used_both = [](const std::pair<AnyTensor, AnyTensor>& p) { return p.first * 0.3 + p.second * p.second; };
+      auto of = [&](const AnyTensor& x, const AnyTensor& r) { return add_group_norm(x, r, groups, w, b, 0.1); };
+      EXPECT_EQ(gradcheck([&](const auto& in) { return used_both(add_group_norm(in[0], in[1], groups, in[2], in[3], 0.1)); },
+                          {x, r, w, b}),
+                "")
+          << to_string(shape) << last;
+      EXPECT_EQ(gradcheck([&](const auto& in) { return of(in[0], r.detach()).second; }, {x}), "");
+      EXPECT_EQ(gradcheck([&](const auto& in) { return of(x.detach(), in[0]).first; }, {r}), "");
+      EXPECT_EQ(gradcheck([&](const auto& in) { return used_both(of(in[0], in[0])); }, {x}), "");
+    }
+}
+
+DEVICE_TEST(AddGroupNorm, TheGradientPastTheNormIsAddedTo) {
+  for (DType type : {DType::float32, DType::bfloat16})
+    for (const Shape& shape : {Shape{3, 6, 7}, Shape{2, 16, 3, 8}})
+      for (bool last : {false, true}) {
+        const double tolerance = type == DType::float32 ? 2e-6 : 3e-2;
+        AnyTensor x = draw(shape, -1, 3, 3).to(type), r = draw(shape, -2, 1, 8).to(type), g = draw(shape, -1, 1, 6).to(type);
+        if (last) x = channels_last(x), r = channels_last(r), g = channels_last(g);
+        AnyTensor apart = (x + r).requires_grad_();
+        AnyTensor past = grad({group_norm(apart, 2)}, {apart}, {g})[0] + g * 0.5;
+        x.requires_grad_();
+        auto [sum, y] = add_group_norm(x * 1, r, 2);
+        EXPECT_LT(distance(grad({sum * 0.5, y}, {x}, {g, g})[0], past), tolerance) << name(type) << to_string(shape) << last;
+      }
+}

@@ -84,7 +84,7 @@ const Windows kWindows[] = {{2, 2},
 
 DEVICE_TEST(MaxPool2d, ValuesIndicesAndGradientsInEveryTypeAndLayout) {
   for (const Windows& o : kWindows)
-    for (int64_t channels : {1, 3, 37})
+    for (int64_t channels : {1, 3, 16, 37})
       for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
         for (bool last : {false, true}) {
           AnyTensor x = draw({2, channels, 7, 6}, -1, 1, 1).to(type);
@@ -128,7 +128,7 @@ DEVICE_TEST(MaxPool2d, NanIsTheLargestAndMinusInfinityIsFound) {
 DEVICE_TEST(AvgPool2d, ValuesInEveryTypeAndLayout) {
   for (const Windows& o : kWindows) {
     if (o.dilation != Pair(1)) continue;
-    for (int64_t channels : {1, 3, 37})
+    for (int64_t channels : {1, 3, 16, 37})
       for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16})
         for (bool last : {false, true}) {
           AnyTensor x = draw({2, channels, 7, 6}, -1, 1, 1).to(type);

@@ -14,13 +14,13 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;  // in [0, 1]: this part of the target is spread evenly over the classes
 };
 /// -log softmax(logits)[target], for logits of (C), (N, C) or (N, C, d1, ...). The target is int64 class numbers of (), (N) or
-/// (N, d1, ...), or probabilities of the logits' dtype and shape. Reads the logits once forward and once backward. Throws IndexError for a
-/// class outside [0, C).
+/// (N, d1, ...), or probabilities of the logits' dtype and shape. Reads the logits once forward and once backward; only once where they are
+/// handed over, as net(x) is here, whose gradient then takes their place. Throws IndexError for a class outside [0, C).
 ///   Tensor<float> loss = cross_entropy(net(x), y, {.label_smoothing = 0.1});
-AnyTensor cross_entropy(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options = {});
+AnyTensor cross_entropy(AnyTensor logits, const AnyTensor& target, const CrossEntropyOptions& options = {});
 /// The same for classes, with the loss of half types in float, in which it is summed, while the logits stay as they are:
 ///   Tensor<float> loss = cross_entropy<float>(net(x.to<bfloat16>()), y);
-AnyTensor cross_entropy_in_float(const AnyTensor& logits, const AnyTensor& target, const CrossEntropyOptions& options = {});
+AnyTensor cross_entropy_in_float(AnyTensor logits, const AnyTensor& target, const CrossEntropyOptions& options = {});
 
 struct NllLossOptions {
   AnyTensor weight = {};
@@ -137,14 +137,13 @@ struct MultiLabelSoftMarginOptions {
 /// The binary cross entropy of logits with targets of 0 and 1, averaged over the last axis: (N, C) give (N).
 AnyTensor multilabel_soft_margin_loss(const AnyTensor& x, const AnyTensor& target, const MultiLabelSoftMarginOptions& options = {});
 
-template <class T>
-Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
-  return Tensor<T>(cross_entropy(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(target), options));
+template <class T> Tensor<T> cross_entropy(Tensor<T> x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
+  return Tensor<T>(cross_entropy(static_cast<AnyTensor&&>(x), static_cast<const AnyTensor&>(target), options));
 }
 template <class R, class T>
 requires(std::is_same_v<R, float> && (std::is_same_v<T, half> || std::is_same_v<T, bfloat16>)) Tensor<R> cross_entropy(
-    const Tensor<T>& x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
-  return Tensor<R>(cross_entropy_in_float(x, target, options));
+    Tensor<T> x, const Tensor<int64_t>& target, const CrossEntropyOptions& options = {}) {
+  return Tensor<R>(cross_entropy_in_float(static_cast<AnyTensor&&>(x), target, options));
 }
 template <class T>
 requires(!std::is_same_v<T, int64_t>) Tensor<T> cross_entropy(const Tensor<T>& x, const Tensor<T>& target,

@@ -163,8 +163,15 @@ class GroupNorm : public Module {
 
   AnyTensor forward(const AnyTensor& x) const;
   GRADUS_TYPED_FORWARD
+  /// {x + residual, the norm of that}, without a pass for the sum.
+  std::pair<AnyTensor, AnyTensor> add(const AnyTensor& x, const AnyTensor& residual) const;
+  template <class T> std::pair<Tensor<T>, Tensor<T>> add(const Tensor<T>& x, const Tensor<T>& residual) const {
+    auto [sum, y] = add(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(residual));
+    return {Tensor<T>(sum), Tensor<T>(y)};
+  }
 
  private:
+  void check(const AnyTensor& x) const;
   GroupNormOptions options_;
 };
 

@@ -40,6 +40,10 @@ AnyTensor batch_norm(const AnyTensor& x, const AnyTensor& running_mean, const An
 /// Group Normalization (2018). Throws ShapeError unless groups divides C.
 AnyTensor group_norm(const AnyTensor& x, int64_t groups, const AnyTensor& weight = {}, const AnyTensor& bias = {},
                      double eps = 1e-5);
+/// {x + residual, group_norm(x + residual, ...)}: the sum is made in the pass that takes the statistics. Throws ShapeError where the shapes
+/// of x and residual differ.
+std::pair<AnyTensor, AnyTensor> add_group_norm(const AnyTensor& x, const AnyTensor& residual, int64_t groups,
+                                               const AnyTensor& weight = {}, const AnyTensor& bias = {}, double eps = 1e-5);
 
 struct InstanceNormOptions {
   bool use_input_stats = true;  // else the running statistics
@@ -89,6 +93,14 @@ template <class T> std::pair<Tensor<T>, Tensor<T>> add_rms_norm(const Tensor<T>&
   auto [sum, y] = add_rms_norm(GRADUS_X, static_cast<const AnyTensor&>(residual), normalized_shape, weight, eps);
   return {Tensor<T>(sum), Tensor<T>(y)};
 }
+template <class T> std::pair<Tensor<T>, Tensor<T>> add_group_norm(const Tensor<T>& x, const Tensor<T>& residual, int64_t groups,
+                                                                  const AnyTensor& weight = {}, const AnyTensor& bias = {},
+                                                                  double eps = 1e-5) {
+  auto [sum, y] = add_group_norm(GRADUS_X, static_cast<const AnyTensor&>(residual), groups, weight, bias, eps);
+  return {Tensor<T>(sum), Tensor<T>(y)};
+}
+template <class T, class U>
+void add_group_norm(const Tensor<T>&, const Tensor<U>&, int64_t, const AnyTensor& = {}, const AnyTensor& = {}, double = 0) = delete;
 template <class T, class U> void add_layer_norm(const Tensor<T>&, const Tensor<U>&, const Shape&, const AnyTensor& = {},
                                                 const AnyTensor& = {}, double = 0) = delete;
 template <class T, class U>

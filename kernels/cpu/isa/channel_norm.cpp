@@ -177,9 +177,10 @@ template <class F> void each_coefficient(const Channels& v, F f) {
     for (int64_t k = 0; k < v.c; ++k) f(i, k, i * v.c + k);
 }
 
-/// out = (x - middle) * scale + shift, or with g: g * scale + (x - middle) * slope + shift. Coefficients by (example, channel).
+/// out = (x - middle) * scale + shift, or with g: (out) + g * scale + (x - middle) * slope + shift. Coefficients by (example, channel).
 template <class A> struct Coefficients { A *middle, *scale, *shift, *slope; };
-template <class T, bool kBackward> void apply(T* out, const T* g, const T* x, const Coefficients<Acc<T>>& f, const Channels& v) {
+template <class T, bool kBackward>
+void apply(T* out, const T* g, const T* x, const Coefficients<Acc<T>>& f, const Channels& v, bool accumulate = false) {
   using P = Packet<T>;
   auto value = [](P u, P apart, P scale, P slope, P shift) {
     if constexpr (kBackward)
@@ -194,7 +195,9 @@ template <class T, bool kBackward> void apply(T* out, const T* g, const T* x, co
         sweep<T>(v.c, [&](int64_t i, auto part) {
           P apart = load(x + at + i, part) - load(f.middle + of + i, part), scale = load(f.scale + of + i, part);
           P u = kBackward ? load(g + at + i, part) : P(0), slope = kBackward ? load(f.slope + of + i, part) : P(0);
-          store(out + at + i, value(u, apart, scale, slope, load(f.shift + of + i, part)), part);
+          P d = value(u, apart, scale, slope, load(f.shift + of + i, part));
+          if (kBackward && accumulate) d = load(out + at + i, part) + d;
+          store(out + at + i, d, part);
         });
       }
     });
@@ -206,21 +209,33 @@ template <class T, bool kBackward> void apply(T* out, const T* g, const T* x, co
       P middle = P(f.middle[of]), scale = P(f.scale[of]), shift = P(f.shift[of]), slope = kBackward ? P(f.slope[of]) : P(0);
       sweep<T>(v.d, [&](int64_t i, auto part) {
         P u = kBackward ? load(g + at + i, part) : P(0);
-        store(out + at + i, value(u, load(x + at + i, part) - middle, scale, slope, shift), part);
+        P d = value(u, load(x + at + i, part) - middle, scale, slope, shift);
+        if (kBackward && accumulate) d = load(out + at + i, part) + d;
+        store(out + at + i, d, part);
       });
     }
   });
 }
 
-/// Mean and sum of squared deviations of each statistic, joined in double in a fixed order. These have `statistics` elements.
-template <class T> void statistics(double* mean, double* squares, const Array& x, const Channels& v) {
+/// Mean and sum of squared deviations of each statistic, joined in double in a fixed order. These have `statistics` elements. With a
+/// residual, of the sum, which is written a slot at a time.
+template <class T>
+void statistics(double* mean, double* squares, const Array& sum, const Array& x, const Array& residual, const Channels& v) {
   int64_t count = slots(v), c = v.c;
   Scratch memory(size_t(count) * c * 2 * sizeof(Acc<T>));
   Acc<T>*means = memory.as<Acc<T>>(), *own = means + count * c;
+  auto from = [&](int64_t at, int64_t n) -> const T* {
+    if (!residual) return x.as<T>() + at;
+    T* to = sum.as<T>() + at;
+    sweep<T>(n, [&](int64_t i, auto part) {
+      store(to + i, load(x.as<T>() + at + i, part) + load(residual.as<T>() + at + i, part), part);
+    });
+    return to;
+  };
   each_unit(
-      v, [&](int64_t u, int64_t at, int64_t n) { moments_of_row(means + u, own + u, x.as<T>() + at, n); },
+      v, [&](int64_t u, int64_t at, int64_t n) { moments_of_row(means + u, own + u, from(at, n), n); },
       [&](int64_t slot, int64_t, int64_t at, int64_t rows) {
-        moments_of_columns(means + slot * c, own + slot * c, x.as<T>() + at, rows, c);
+        moments_of_columns(means + slot * c, own + slot * c, from(at, rows * c), rows, c);
       });
   for (int64_t s = 0; s < v.statistics(); ++s) mean[s] = squares[s] = 0;
   double total = double(v.per_statistic());
@@ -257,7 +272,8 @@ template <class T, class A> void normalise(const Array& y, const Array& x, const
 }  // namespace
 
 void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Array& running_mean, const Array& running_var,
-                  const Array& x, const Array& weight, const Array& bias, int64_t groups, double eps, double momentum) {
+                  const Array& sum, const Array& x, const Array& residual, const Array& weight, const Array& bias, int64_t groups,
+                  double eps, double momentum) {
   if (x.count == 0) return;
   Channels v(x, groups);
   dispatch_float("channel_norm", x.dtype, [&]<class T>() {
@@ -265,7 +281,7 @@ void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Ar
     int64_t count = v.statistics();
     Scratch memory(size_t(count) * 2 * sizeof(double));
     double *middle = memory.as<double>(), *squares = middle + count, m = double(v.per_statistic());
-    statistics<T>(middle, squares, x, v);
+    statistics<T>(middle, squares, sum, x, residual, v);
     for (int64_t s = 0; s < count; ++s) {
       mean.as<A>()[s] = A(middle[s]);
       rstd.as<A>()[s] = A(1 / __builtin_sqrt(squares[s] / m + eps));
@@ -274,7 +290,7 @@ void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Ar
       };
       move(running_mean, middle[s]), move(running_var, squares[s] / (m - 1));
     }
-    normalise<T>(y, x, mean.as<A>(), rstd.as<A>(), weight, bias, v);
+    normalise<T>(y, residual ? sum : x, mean.as<A>(), rstd.as<A>(), weight, bias, v);
   });
 }
 
@@ -291,7 +307,7 @@ void channel_norm_fixed(const Array& y, const Array& rstd, const Array& x, const
 /// With h = (x - mean) * rstd and u = g * weight: dx = rstd * (u - mean(u) - h * mean(u * h)), where the means are over the elements of
 /// a statistic; dweight = sum(g * h), dbias = sum(g).
 void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed) {
+                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed, bool accumulate) {
   Channels v(x, groups);
   dispatch_float("channel_norm_backward", x.dtype, [&]<class T>() {
     using A = Acc<T>;
@@ -333,7 +349,7 @@ void channel_norm_backward(const Array& dx, const Array& dweight, const Array& d
       to.slope[u] = A(-r * r * along[s] / m);
       to.shift[u] = A(-r * level[s] / m);
     });
-    apply<T, true>(dx.as<T>(), g.as<T>(), x.as<T>(), to, v);
+    apply<T, true>(dx.as<T>(), g.as<T>(), x.as<T>(), to, v, accumulate);
   });
 }
 
