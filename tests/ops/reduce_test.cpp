@@ -325,7 +325,7 @@ DEVICE_TEST(Reduce, LongSumsAreAccurate) {
             2e-7);
 }
 
-DEVICE_TEST(Reduce, WidthsAndDepthsAroundTheBlocks) {
+TEST(Reduce, WidthsAndDepthsAroundTheBlocks) {
   // Small integers: every order of adding gives the same sum. Nothing may be counted twice or read from beyond the last element.
   for (int64_t n : {1, 2, 3, 15, 16, 17, 31, 32, 33, 34, 63, 64, 65, 2047, 2048, 2049, 4097}) {
     for (DType type : {DType::float32, DType::float64, DType::int64}) {
