@@ -1,5 +1,6 @@
 #include "gradus/ops/transfer.h"
 
+#include "gradus/core/capture.h"
 #include "gradus/ops/view.h"
 #include "kernels/accelerator.h"
 #include "src/ops/op.h"
@@ -78,6 +79,7 @@ void record_use(const AnyTensor& x, const Stream& stream) {
   if (x.device() != stream.device())
     fail<DeviceError>("record_use: the tensor is on ", x.device(), ", the stream on ", stream.device());
   if (x.device().type == DeviceType::cpu) return;
+  refuse_to_capture("record_use", "speaks of another stream, which replays do not know");
   accelerator(x.device()).used_on(x.device().index, x.impl()->storage->context, stream.handle());
 }
 

@@ -355,7 +355,32 @@ TEST_P(Capture, WhatCannotBeRecordedSaysSoAndNothingHasHappened) {
     cross_entropy(other(i), y).backward();
     fresh.step();
   });
+  // What goes to another stream would be done once and be missing from every replay.
+  Stream side(device);
+  Event before_step;
+  before_step.record(Stream::current(device));
+  refused("StreamGuard: ", [&](X, I, I) { StreamGuard guard(side); });
+  refused("Event::record: ", [&](X, I, I) { Event().record(side); });
+  refused("Event::hold: ", [&](X, I, I) { before_step.hold(side); });
+  refused("Event::synchronize: ", [&](X, I, I) { before_step.synchronize(); });
+  refused("Stream::synchronize: ", [&](X, I, I) { side.synchronize(); });
+  refused("Stream::is_idle: ", [&](X, I, I) { side.is_idle(); });
+  refused("record_use: ", [&](X loss, I, I) { record_use(loss, side); });
   EXPECT_EQ(recording_device().live, live);
+}
+
+TEST_P(Capture, StreamsWithinAStepThatAreItsOwnOrTheCpusAreLeftAlone) {
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        StreamGuard here{Stream::current(device)}, cpu{Stream(kCPU)};
+        Event now;
+        now.record(Stream::current(kCPU));
+        now.hold(Stream::current(kCPU));
+        return x * 2.0f;
+      },
+      device);
+  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(step(full<float>({3}, i)).vector(), std::vector<float>(3, 2.0f * float(i)));
+  EXPECT_TRUE(step.is_recorded());
 }
 
 TEST_P(Capture, AnIndexOutsideIsReportedByALaterCall) {
