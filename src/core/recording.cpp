@@ -64,6 +64,7 @@ void StepRecording::end() {
   recording_ = false;
   for (Storage* s : written_now_) written_.push_back(Ref<Storage>::share(s));
   written_now_.clear();
+  for (Ref<Storage>& s : gradients_.end()) written_.push_back(std::move(s));
   put_back();
 }
 
@@ -77,10 +78,12 @@ void StepRecording::put_back() noexcept {
   for (Stream& s : streams_) s.generator.set_state(s.begin);
   for (auto it = put_back_.rbegin(); it != put_back_.rend(); ++it) (*it)();
   put_back_.clear();
+  gradients_.put_back();
 }
 
 void StepRecording::replay() {
   look_for_faults();
+  gradients_.before_replay();
   for (auto& f : before_replay_) f();
   for (Stream& s : streams_) {
     GeneratorState at = s.generator.take(s.blocks);
@@ -93,6 +96,7 @@ void StepRecording::replay() {
   }
   a.replay(device_.index, recorded_);
   for (const Ref<Storage>& s : written_) s->version.fetch_add(1, std::memory_order_relaxed);
+  gradients_.after_replay();
 }
 
 void StepRecording::look_for_faults() {

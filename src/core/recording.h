@@ -8,6 +8,7 @@
 #include "gradus/core/random.h"
 #include "kernels/params.h"
 #include "kernels/recording.h"
+#include "src/autograd/recorded_gradients.h"
 
 namespace gradus {
 
@@ -26,7 +27,7 @@ class StepRecording final : public Recording {
   uint64_t number() const { return number_; }
 
   void begin();
-  /// What was recorded has not been done: generators and optimizers stand where they stood before. Throws what the backend says.
+  /// What was recorded has not been done: generators, optimizers and gradients stand where they stood before. Throws what the backend says.
   void end();
   /// Forgets what was recorded.
   void abandon() noexcept;
@@ -44,6 +45,7 @@ class StepRecording final : public Recording {
   /// Each replay writes it: its version moves on.
   void written(Storage& storage);
   void gone(Storage& storage) noexcept;
+  RecordedGradients& gradients() { return gradients_; }
 
   uint64_t* fault(int64_t count) override;
   [[noreturn]] void refuse(const char* why) const override;
@@ -75,6 +77,7 @@ class StepRecording final : public Recording {
   std::vector<Stream> streams_;
   std::vector<Fault> faults_;
   std::vector<std::function<void()>> before_replay_, put_back_;
+  RecordedGradients gradients_;
   std::unordered_set<Storage*> written_now_;  // not owned: while recording, what goes makes room
   std::vector<Ref<Storage>> written_;
 };

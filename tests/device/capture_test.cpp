@@ -200,6 +200,108 @@ TEST_P(Capture, WhatAReplayIsToldIsNotWrittenOverByTheStep) {
   EXPECT_EQ(run, replayed);
 }
 
+namespace {
+/// Seven updates, each after one or more calls of a step that only makes gradients; zero_grad() stands outside of it.
+template <class Step> Outcome train_outside(Training<optim::AdamW>& t, int calls, Step&& step) {
+  Outcome o;
+  for (int i = 0; i < 7; ++i) {
+    for (int k = 0; k < calls; ++k) o.add(step(batch(uint64_t(10 * i + k))));
+    t.optimizer->step();
+    t.optimizer->zero_grad();
+    empty({1000}, DType::float32, t.device).fill_(NAN);
+  }
+  Outcome end = outcome(t);
+  o.numbers.insert(o.numbers.end(), end.numbers.begin(), end.numbers.end());
+  return o;
+}
+}  // namespace
+
+TEST_P(Capture, GradientsThatAStepMakesAreThereAfterEachReplay) {
+  for (int calls :
+       {1, 2, 3}) {  // several: gradients of micro-batches are added up, and the second call is the one that is recorded
+    Outcome run, replayed;
+    auto once = [](Training<optim::AdamW>& t, const Tensor<int64_t>& i, const Tensor<int64_t>& y) {
+      Tensor<float> loss = cross_entropy(t.net(i), y);
+      loss.backward();
+      return loss;
+    };
+    {
+      Training<optim::AdamW> t(device, optim::AdamWOptions{.lr = 0.01});
+      run = train_outside(t, calls, [&](const Batch& b) { return once(t, b.index.to(device), b.target.to(device)); });
+    }
+    Training<optim::AdamW> t(device, optim::AdamWOptions{.lr = 0.01});
+    auto step = capture([&](const Tensor<int64_t>& i, const Tensor<int64_t>& y) { return once(t, i, y); }, device);
+    replayed = train_outside(t, calls, [&](const Batch& b) { return step(b.index, b.target); });
+    EXPECT_TRUE(step.is_recorded());
+    ASSERT_EQ(run.numbers.size(), replayed.numbers.size());
+    for (size_t i = 0; i < run.numbers.size(); ++i)
+      for (size_t k = 0; k < run.numbers[i].size(); ++k)
+        ASSERT_NEAR(run.numbers[i][k], replayed.numbers[i][k], 1e-6) << calls << " calls, number " << i;
+  }
+}
+
+TEST_P(Capture, GradientsGoOnFromWhatIsThere) {
+  Tensor<float> w = ones<float>({3}, device);
+  w.requires_grad_();
+  auto numbers = [](const AnyTensor& x) { return x.defined() ? values(x) : std::vector<double>(); };
+  using V = std::vector<double>;
+  auto add_up = capture([&](const Tensor<float>& x) { (w * x).sum().backward(); }, device);
+  auto x = [](float v) { return full<float>({3}, v); };
+  add_up(x(1)), add_up(x(2));  // the second is recorded upon a gradient
+  EXPECT_EQ(numbers(w.grad()), V(3, 3));
+  add_up(x(4));
+  EXPECT_EQ(numbers(w.grad()), V(3, 7));
+  w.set_grad({});
+  add_up(x(5));
+  EXPECT_EQ(numbers(w.grad()), V(3, 5));
+  w.set_grad(full<float>({3}, 10, device));
+  add_up(x(1));
+  EXPECT_EQ(numbers(w.grad()), V(3, 11));
+
+  auto drops = capture(
+      [&](const Tensor<float>& x) {
+        (w * x).sum().backward();
+        AnyTensor twice = w.grad() * 2;
+        w.set_grad({});
+        return twice;
+      },
+      device);
+  w.set_grad({});
+  for (float v : {1.0f, 2.0f, 3.0f}) {
+    EXPECT_EQ(numbers(drops(x(v))), V(3, 2.0 * double(v)));
+    EXPECT_FALSE(w.grad().defined());
+  }
+  w.set_grad(ones<float>({3}, device));
+  EXPECT_NE(message_of<Error>([&] { drops(x(1)); }).find("zero_grad()"), std::string::npos);
+  w.set_grad({});
+  EXPECT_EQ(numbers(drops(x(4))), V(3, 8));
+
+  auto reads = capture([&](const Tensor<float>& x) { return x * Tensor<float>(w.grad()); }, device);
+  for (float v : {1.0f, 2.0f, 3.0f}) {
+    w.set_grad(full<float>({3}, v, device));
+    EXPECT_EQ(numbers(reads(x(2))), V(3, 2 * double(v)));
+  }
+  w.set_grad({});
+  EXPECT_NE(message_of<Error>([&] { reads(x(2)); }).find("has none now"), std::string::npos);
+}
+
+TEST_P(Capture, ARefusedStepLeavesGradientsAsTheyWere) {
+  Tensor<float> w = ones<float>({3}, device);
+  w.requires_grad_();
+  bool fails = false;
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        w.set_grad({});
+        (w * x).sum().backward();
+        if (fails) throw ValueError("not now");
+      },
+      device);
+  step(full<float>({3}, 2));
+  fails = true;
+  message_of<ValueError>([&] { step(full<float>({3}, 7)); });
+  EXPECT_EQ(values(w.grad()), std::vector<double>(3, 2));
+}
+
 TEST_P(Capture, WhatTheHostWorksOutForAKernelIsKept) {
   // The weights of windows and of interpolation are made by the host, which has forgotten them when the step is replayed.
   auto resized = [](const Tensor<float>& x) {
@@ -355,6 +457,10 @@ TEST_P(Capture, WhatCannotBeRecordedSaysSoAndNothingHasHappened) {
     cross_entropy(other(i), y).backward();
     fresh.step();
   });
+  // A scale changes from step to step, and would stay as it is in the recording.
+  refused("GradScaler::scale: ", [&](X loss, I, I) { scaler.scale(loss); });
+  refused("GradScaler::unscale_: ", [&](X, I, I) { scaler.unscale_(*t.optimizer); });
+  EXPECT_EQ(scaler.step(*t.optimizer), true);  // nothing is left behind of the refused call
   // What goes to another stream would be done once and be missing from every replay.
   Stream side(device);
   Event before_step;
