@@ -34,6 +34,9 @@ bool is_recording();
 uint64_t recording_number();
 /// Throws Error("op: why ...") where it does.
 void refuse_to_capture(const char* op, const char* why);
+/// While it does: x, which the step has not read, lives until the recording is done. What else the step gives up of the memory that was there
+/// before it stays with the recording, since its replays may read it.
+void drop_after_recording(AnyTensor x);
 /// While it does: before_replay is called before each replay, put_back when the recording is done, which has not done the step.
 void on_replay(std::function<void()> before_replay, std::function<void()> put_back);
 
