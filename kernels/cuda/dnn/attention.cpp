@@ -116,11 +116,12 @@ bool add_gradients(Task& task, const Array& dq, const Array& dk, const Array& dv
 
 void attention(const Array& y, const Array& lse, const Array& q, const Array& k, const Array& v, const Array& mask,
                const AttentionParams& p) {
-  if (!attend(y, lse, q, k, v, mask, p)) cuda::attention(y, lse, q, k, v, mask, p);
+  if (!where_memory_allows([&] { return attend(y, lse, q, k, v, mask, p); })) cuda::attention(y, lse, q, k, v, mask, p);
 }
 void attention_backward(const Array& dq, const Array& dk, const Array& dv, const Array& g, const Array& y, const Array& lse,
                         const Array& q, const Array& k, const Array& v, const Array& mask, const AttentionParams& p) {
-  if (!attend_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p)) cuda::attention_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p);
+  if (!where_memory_allows([&] { return attend_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p); }))
+    cuda::attention_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p);
 }
 
 }  // namespace dnn

@@ -3,12 +3,14 @@
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <vector>
 
+#include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/runtime.h"
 
 // The frontend finds the functions of CUDA's runtime by name in a shared library of their own. This library has the runtime within
@@ -287,9 +289,18 @@ template <class F> std::string trouble_of(F f) {
 
 }  // namespace
 
+namespace {
+std::atomic<bool> was_asked_for = false;
+}
 const std::string& why_absent() {
-  static const std::string why = open_cudnn();
+  static const std::string why = (was_asked_for = true, open_cudnn());
   return why;
+}
+
+void prepare_thread(int device) noexcept {
+  if (!was_asked_for || !why_absent().empty()) return;
+  own_handles().on(device, nullptr);  // where there is none, our own kernels serve
+  cudaGetLastError();
 }
 
 std::unique_ptr<Plan> make_plan(const Task& task, std::string* why) {

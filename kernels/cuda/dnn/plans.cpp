@@ -6,8 +6,6 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "gradus/core/error.h"
-
 namespace gradus::cuda::dnn {
 namespace {
 
@@ -117,11 +115,7 @@ Run::Run(Task task) {
   const Plan* plan = entry_->plan.get();
   if (!plan || (captured && !plan->ready())) return;
   if (captured) entry_->recorded = true;
-  try {
-    if (plan->workspace() > 0) workspace_.emplace(plan->workspace());
-  } catch (const OutOfMemory&) {
-    return;  // our own kernel needs less
-  }
+  if (plan->workspace() > 0) workspace_.emplace(plan->workspace());
   plan_ = plan;
 }
 Run::~Run() = default;
