@@ -15,7 +15,7 @@
 namespace gradus {
 namespace {
 
-constexpr size_t kWords = 2048;  // that are put on the device at once
+constexpr size_t kWords = 4000;  // that are put on the device at once, on CUDA with one launch
 constexpr size_t kFaults = 256;
 
 struct Aside : NoGrad {  // what outlives the step is made outside of its modes

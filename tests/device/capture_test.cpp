@@ -317,6 +317,29 @@ TEST_P(Capture, WhatTheHostWorksOutForAKernelIsKept) {
   EXPECT_TRUE(step.is_recorded());
 }
 
+TEST_P(Capture, ManyParametersHaveTheirRates) {
+  // Numbers for replays are more than go along with a small launch, and more than are put there at once.
+  auto train_many = [&](int count, bool captured) {
+    std::vector<AnyTensor> parameters;
+    for (int i = 0; i < count; ++i) parameters.push_back(full<float>({2}, i, device).requires_grad_());
+    optim::SGD optimizer(parameters, {.lr = 0.5});
+    auto once = [&](const Tensor<float>& x) {
+      for (const AnyTensor& p : parameters) p.set_grad(x * 1.0f);
+      optimizer.step();
+    };
+    auto step = capture(once, device);
+    Tensor<float> x = ones<float>({2}, device);
+    std::vector<double> all;
+    for (int i = 0; i < 3; ++i) {
+      optimizer.set_lr(1.0 / (i + 1));
+      captured ? step(x) : once(x);
+    }
+    for (const AnyTensor& p : parameters) all.push_back(values(p)[1]);
+    return all;
+  };
+  for (int count : {40, 60, 300, 500}) EXPECT_EQ(train_many(count, true), train_many(count, false)) << count;
+}
+
 TEST_P(Capture, CheckpointsDrawTheSameAgain) {
   // A part that is computed twice draws the same numbers both times, and a replay others than the one before.
   Tensor<float> w = ones<float>({64}, device);

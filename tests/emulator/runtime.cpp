@@ -252,6 +252,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int device)
   *value = which == cudaDevAttrComputeCapabilityMajor ? major_of(device) : which == cudaDevAttrMultiProcessorCount ? 132 : 0;
   return cudaSuccess;
 }
+cudaError_t cudaDriverGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
 cudaError_t cudaDeviceSynchronize() {
   Lock lock(mutex());
