@@ -54,7 +54,7 @@ void put_words(void* to, const void* from, size_t bytes) {
       launch_put<kMany>(at, next, int(count));
     at += count, next += count * sizeof(uint64_t), left -= count;
   }
-  check_launch("capture", {});
+  check_launch("capture: numbers for a replay", int64_t(bytes / sizeof(uint64_t)));
 }
 
 }  // namespace gradus::cuda

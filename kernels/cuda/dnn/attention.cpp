@@ -2,6 +2,7 @@
 // is not the same, so calls with a mask are left to our kernel; without one every query sees its key of number 0.
 #include <optional>
 
+#include "gradus/core/tuning.h"
 #include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/dnn/plans.h"
 #include "kernels/cuda/dnn/tasks.h"
@@ -110,7 +111,7 @@ bool add_gradients(Task& task, const Array& dq, const Array& dk, const Array& dv
     to[gradient] = without_gaps(to[of]);
     return true;
   };
-  task.job = Job::attention_gradient;
+  task.job = Job::attention_gradient, task.deterministic = deterministic();
   return lay_out(to[kCotangent], g) && add(kQueryGradient, dq, kQ) && add(kKeyGradient, dk, kK) && add(kValueGradient, dv, kV);
 }
 

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "gradus/core/tuning.h"
+
 namespace gradus::cuda::dnn {
 namespace {
 
@@ -103,7 +105,9 @@ Run::Run(Task task) {
   if (!is_there()) return;
   task.device = selected_device();
   const bool captured = is_captured(stream());
+  task.tuned = kernel_tuning();
   entry_ = cache().find(task, !captured);
+  if (captured && task.tuned && (!entry_ || !entry_->is_made)) task.tuned = false, entry_ = cache().find(task, false);
   if (!entry_) return;
   if (captured && !entry_->is_made) return;
   std::call_once(entry_->made, [&] {
