@@ -26,24 +26,41 @@ Block* CachingAllocator::allocate(size_t request, void* stream) {
   const size_t bytes = multiple(request, kQuantum);
   std::lock_guard lock(mutex_);
   ++stats_.allocations;
-  Block* block = nullptr;
-  if (layout_ != BlockLayout::shared && !kept_.count(stream)) {  // what a recorded step uses stays where it is
-    block = allocate_alone(request, stream);
-  } else if (block = bin(bytes, stream); block && block->bytes == bytes && block->stream == stream) {
-    bin(bytes, stream) = block->below;
-  } else {
-    if (!waiting_.empty()) look_at_events(false);
-    block = best_fit(bytes, stream);
-    if (!block) {
-      empty_bins();
-      block = best_fit(bytes, stream);
-    }
-    block = cut(block ? block : from_source(request, bytes, stream), bytes);
-  }
+  const bool alone = layout_ != BlockLayout::shared && !kept_.count(stream);  // what a recorded step uses stays where it is
+  Block* block = alone ? allocate_alone(request, stream) : from_bin(bytes, stream);
+  if (!block) block = search(request, bytes, stream);
   block->state = Block::used;
   stats_.in_use += block->bytes;
   stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
   return block;
+}
+
+Block* CachingAllocator::from_bin(size_t bytes, void* stream) {
+  Block*& top = bin(bytes, stream);
+  Block* block = top;
+  if (!block || block->bytes != bytes || block->stream != stream) return nullptr;
+  top = block->below;
+  return block;
+}
+
+/// Blocks that another stream has used are found here, once it is done: those that a loader has filled for a training loop, say. So only
+/// what belongs to this stream is looked at, and bins of others stay as they are.
+Block* CachingAllocator::search(size_t request, size_t bytes, void* stream) {
+  ++searches_;
+  if (!waiting_.empty()) {
+    look_at_events(stream);
+    if (Block* block = from_bin(bytes, stream)) return block;
+  }
+  Block* block = any_free(bytes, stream);
+  return cut(block ? block : from_source(request, bytes, stream), bytes);
+}
+
+/// Also of what has not been joined yet.
+Block* CachingAllocator::any_free(size_t bytes, void* stream) {
+  if (Block* block = best_fit(bytes, stream)) return block;
+  for (Block*& top : bins_)
+    if (top && top->stream == stream) empty_bin(top);
+  return best_fit(bytes, stream);
 }
 
 /// Takes it out of the free ones.
@@ -59,7 +76,8 @@ Block* CachingAllocator::best_fit(size_t bytes, void* stream) {
 
 void CachingAllocator::refuse(size_t request, const std::string& why) {
   throw OutOfMemory("out of memory on " + name_ + ": asked for " + std::to_string(request) + " bytes, " +
-                    std::to_string(stats_.in_use) + " are in use and " + std::to_string(held_ - stats_.in_use) + " cached; " + why +
+                    std::to_string(stats_.in_use) + " are in use and " + std::to_string(held_ - stats_.in_use) + " cached; " +
+                    (frozen_ ? "none of that is given back while a step is recorded; " : "") + why +
                     "; free tensors, or run in smaller batches");
 }
 
@@ -73,7 +91,8 @@ Block* CachingAllocator::from_source(size_t request, size_t bytes, void* stream)
     data = fits(whole) ? source_.allocate(whole) : nullptr;
   }
   if (!data) {
-    look_at_events(true);
+    wait_for_events();
+    if (Block* block = any_free(bytes, stream)) return block;
     trim();
     if (!fits(whole)) refuse(request, "the limit set is " + std::to_string(limit_) + " bytes");
     data = source_.allocate(whole);
@@ -130,7 +149,7 @@ Block* CachingAllocator::allocate_alone(size_t request, void* stream) {
   if (limit_ && held_ + bytes > limit_) refuse(request, "the limit set is " + std::to_string(limit_) + " bytes");
   auto* data = static_cast<char*>(source_.allocate(std::max<size_t>(request, 1) + 2 * guard));
   if (!data) {
-    look_at_events(true), trim();
+    wait_for_events(), trim();
     data = static_cast<char*>(source_.allocate(std::max<size_t>(request, 1) + 2 * guard));
   }
   if (!data) refuse(request, source_.state());
@@ -143,9 +162,13 @@ Block* CachingAllocator::allocate_alone(size_t request, void* stream) {
 void CachingAllocator::free_alone(Block* block) noexcept {
   const bool guarded = layout_ == BlockLayout::guarded;
   if (guarded) check_guards(block);
-  source_.free(block->data - (guarded ? kGuard : 0));
   std::lock_guard lock(mutex_);
-  stats_.in_use -= block->bytes, held_ -= block->bytes;
+  stats_.in_use -= block->bytes;
+  frozen_ ? late_.push_back(block) : give_back_alone(block);
+}
+void CachingAllocator::give_back_alone(Block* block) {
+  source_.free(block->data - (layout_ == BlockLayout::guarded ? kGuard : 0));
+  held_ -= block->bytes;
   delete block;
 }
 
@@ -191,24 +214,32 @@ void CachingAllocator::join(Block* block) {
   free_.insert(block);
 }
 
-void CachingAllocator::empty_bins() {
-  for (Block*& top : bins_)
-    while (Block* block = top) top = block->below, join(block);
+/// All of a bin are of one size and one stream.
+void CachingAllocator::empty_bin(Block*& top) {
+  while (Block* block = top) top = block->below, join(block);
 }
 
-void CachingAllocator::look_at_events(bool wait) {
+/// Those of the stream's blocks.
+void CachingAllocator::look_at_events(void* stream) {
   std::erase_if(waiting_, [&](const Waiting& w) {
-    if (wait) source_.wait(w.event);
-    if (!wait && !source_.is_done(w.event)) return false;
-    source_.release(w.event);
-    if (--w.block->events == 0) give_back(w.block);
+    if (w.block->stream != stream || !source_.is_done(w.event)) return false;
+    pass(w);
     return true;
   });
+}
+void CachingAllocator::wait_for_events() {
+  for (const Waiting& w : waiting_) source_.wait(w.event), pass(w);
+  waiting_.clear();
+}
+void CachingAllocator::pass(const Waiting& w) {
+  source_.release(w.event);
+  if (--w.block->events == 0) give_back(w.block);
 }
 
 /// Gives back the segments of which nothing is in use.
 void CachingAllocator::trim() {
-  empty_bins();
+  if (frozen_) return;
+  for (Block*& top : bins_) empty_bin(top);
   std::erase_if(free_, [&](Block* block) {
     if (block->previous || block->next || kept_.count(block->stream)) return false;
     source_.free(block->data);
@@ -220,12 +251,23 @@ void CachingAllocator::trim() {
 
 void CachingAllocator::empty_cache() noexcept {
   std::lock_guard lock(mutex_);
-  look_at_events(true);
+  wait_for_events();
   trim();
 }
 void CachingAllocator::keep(void* stream, bool kept) {
   std::lock_guard lock(mutex_);
   kept ? void(kept_.insert(stream)) : void(kept_.erase(stream));
+}
+void CachingAllocator::freeze(bool on) {
+  std::lock_guard lock(mutex_);
+  frozen_ += on ? 1 : -1;
+  if (frozen_) return;
+  for (Block* block : late_) give_back_alone(block);
+  late_.clear();
+}
+size_t CachingAllocator::searches() {
+  std::lock_guard lock(mutex_);
+  return searches_;
 }
 MemoryStats CachingAllocator::stats() {
   std::lock_guard lock(mutex_);

@@ -68,9 +68,14 @@ class CachingAllocator {
   /// While kept, what was cut for the stream goes back to the device neither when memory runs short nor in empty_cache(): a recorded step
   /// uses it whenever it is done again.
   void keep(void* stream, bool kept);
+  /// Between freeze(true) and as many freeze(false), nothing goes back to the device: a device that records a step may not be asked to take
+  /// memory back.
+  void freeze(bool on);
   MemoryStats stats();
   void reset_peak();
   void set_limit(size_t bytes);
+  /// Requests for which no block of their size lay ready.
+  size_t searches();
 
  private:
   struct Before {  // of free blocks: the smallest that is large enough comes first
@@ -89,16 +94,22 @@ class CachingAllocator {
 
   Block* allocate_alone(size_t request, void* stream);
   void free_alone(Block* block) noexcept;
+  void give_back_alone(Block* block);
   void check_guards(const Block* block) noexcept;
   [[noreturn]] void refuse(size_t request, const std::string& why);
   Block*& bin(size_t bytes, void* stream);
+  Block* from_bin(size_t bytes, void* stream);
+  Block* search(size_t request, size_t bytes, void* stream);
   Block* best_fit(size_t bytes, void* stream);
+  Block* any_free(size_t bytes, void* stream);
   Block* from_source(size_t request, size_t bytes, void* stream);
   Block* cut(Block* block, size_t bytes);
   void give_back(Block* block);
   void join(Block* block);
-  void empty_bins();
-  void look_at_events(bool wait);
+  void empty_bin(Block*& top);
+  void look_at_events(void* stream);
+  void wait_for_events();
+  void pass(const Waiting& waiting);
   void trim();
 
   MemorySource& source_;
@@ -108,9 +119,11 @@ class CachingAllocator {
   std::set<Block*, Before> free_;
   Block* bins_[kBins] = {};  // just given back, not yet joined: most requests find their size here
   std::vector<Waiting> waiting_;
+  std::vector<Block*> late_;  // that stand alone and were freed while nothing could be given back
   std::set<void*> kept_;
   MemoryStats stats_;  // `cached` is computed
-  size_t held_ = 0, limit_ = 0;
+  size_t held_ = 0, limit_ = 0, searches_ = 0;
+  int frozen_ = 0;
 };
 
 }  // namespace gradus

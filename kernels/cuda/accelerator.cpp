@@ -13,18 +13,38 @@
 #include "gradus/core/error.h"
 #include "kernels/caching_allocator.h"
 #include "kernels/cuda/backend.h"
+#include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/put.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/recording.h"
 
 namespace gradus::cuda {
 
+namespace {
+/// Errors after which every call fails.
+bool stays(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable: return true;
+    default: return false;
+  }
+}
+}  // namespace
+
 void fail_runtime(const char* what, cudaError_t error) {
   cudaGetLastError();
   std::string text = std::string(what) + ": CUDA says: " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
   if (error == cudaErrorMemoryAllocation) throw OutOfMemory(text);
-  if (error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure || error == cudaErrorAssert ||
-      error == cudaErrorMisalignedAddress)
+  if (stays(error))
     text +=
         "; an earlier kernel may be the cause: run with CUDA_LAUNCH_BLOCKING=1 to see which. The GPU cannot be used again in this "
         "process";
@@ -40,6 +60,7 @@ constexpr int kMostDevices = 64, kStreams = 32;
 thread_local int selected = -1;
 thread_local cudaStream_t current[kMostDevices] = {};  // null: the legacy default stream, which all threads share
 thread_local cudaStream_t before_recording = nullptr;  // where this thread's work went, while its step is recorded
+thread_local cudaStream_t recording_stream = nullptr;  // and where it goes; null: none is recorded
 
 /// Selects a device for one call that needs it, and comes back.
 class On {
@@ -66,57 +87,66 @@ class On {
 cudaStream_t stream_of(void* handle) { return static_cast<cudaStream_t>(handle); }
 cudaEvent_t event_of(void* handle) { return static_cast<cudaEvent_t>(handle); }
 
-/// Events without times, used again and again.
+/// Events of a device without times, used again and again. An event belongs to the device that was selected when it was made, and only
+/// its streams can record it.
 class EventPool {
  public:
-  cudaEvent_t take() noexcept {
+  struct Pooled {
+    cudaEvent_t event;
+    EventPool* home;
+  };
+  /// The device is selected.
+  Pooled* take() noexcept {
     std::lock_guard lock(mutex_);
     if (free_.empty()) {
       cudaEvent_t event = nullptr;
-      return cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess ? event : nullptr;
+      return cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess ? new Pooled{event, this} : nullptr;
     }
-    cudaEvent_t event = free_.back();
+    Pooled* event = free_.back();
     free_.pop_back();
     return event;
   }
-  void give_back(cudaEvent_t event) noexcept {
-    std::lock_guard lock(mutex_);
-    free_.push_back(event);
+  static void give_back(Pooled* event) noexcept {
+    std::lock_guard lock(event->home->mutex_);
+    event->home->free_.push_back(event);
   }
 
  private:
   std::mutex mutex_;
-  std::vector<cudaEvent_t> free_;
+  std::vector<Pooled*> free_;
 };
 
-/// An event belongs to the device that was selected when it was made, and only its streams can record it.
 class Source : public MemorySource {
  public:
-  void* record(void* stream) noexcept override {
-    cudaEvent_t event = events_.take();
-    if (event && cudaEventRecord(event, stream_of(stream)) == cudaSuccess) return event;
-    cudaGetLastError();
-    if (event) events_.give_back(event);
-    cudaStreamSynchronize(stream_of(stream));  // no event is to be had: then the stream's end is
-    return nullptr;
-  }
   bool is_done(void* event) noexcept override {
-    bool done = cudaEventQuery(event_of(event)) != cudaErrorNotReady;
-    if (!done) cudaGetLastError();  // not yet: no error
-    return done;
+    const cudaError_t error = cudaEventQuery(pooled(event)->event);
+    if (error != cudaSuccess) cudaGetLastError();  // not yet is no error, and what failed will say so elsewhere
+    return error != cudaErrorNotReady;
   }
-  void wait(void* event) noexcept override { cudaEventSynchronize(event_of(event)); }
-  void release(void* event) noexcept override { events_.give_back(event_of(event)); }
+  void wait(void* event) noexcept override {
+    if (cudaEventSynchronize(pooled(event)->event) != cudaSuccess) cudaGetLastError();
+  }
+  void release(void* event) noexcept override { EventPool::give_back(pooled(event)); }
   void fill(void* to, unsigned char value, size_t bytes, void* stream) noexcept override {
-    cudaMemsetAsync(to, value, bytes, stream_of(stream));
+    if (cudaMemsetAsync(to, value, bytes, stream_of(stream)) != cudaSuccess) cudaGetLastError();
   }
   void read(void* to_host, const void* from, size_t bytes, void* stream) noexcept override {
-    cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDefault, stream_of(stream));
-    cudaStreamSynchronize(stream_of(stream));
+    if (cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDefault, stream_of(stream)) != cudaSuccess) cudaGetLastError();
+    if (cudaStreamSynchronize(stream_of(stream)) != cudaSuccess) cudaGetLastError();
+  }
+
+ protected:
+  static void* record_from(EventPool& events, cudaStream_t stream) noexcept {
+    EventPool::Pooled* event = events.take();
+    if (event && cudaEventRecord(event->event, stream) == cudaSuccess) return event;
+    cudaGetLastError();
+    if (event) EventPool::give_back(event);
+    if (cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();  // no event is to be had: then the stream's end is
+    return nullptr;
   }
 
  private:
-  EventPool events_;
+  static EventPool::Pooled* pooled(void* event) { return static_cast<EventPool::Pooled*>(event); }
 };
 
 class DeviceSource final : public Source {
@@ -127,12 +157,18 @@ class DeviceSource final : public Source {
     cudaGetLastError();  // a refusal is no failure: the process goes on
     return nullptr;
   }
-  void free(void* p) noexcept override { cudaFree(p); }
+  void free(void* p) noexcept override {
+    if (cudaFree(p) != cudaSuccess) cudaGetLastError();
+  }
+  void* record(void* stream) noexcept override { return record_from(events_, stream_of(stream)); }
   std::string state() override {
     size_t free = 0, total = 0;
-    cudaMemGetInfo(&free, &total);
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
     return "the GPU has " + std::to_string(free) + " of " + std::to_string(total) + " bytes free";
   }
+
+ private:
+  EventPool events_;
 };
 
 /// Host memory: every task that uses it is waited for, so no stream has a right to it.
@@ -144,16 +180,34 @@ class PinnedSource final : public Source {
     cudaGetLastError();
     return nullptr;
   }
-  void free(void* p) noexcept override { cudaFreeHost(p); }
-  std::string state() override { return "the system pins no more memory"; }
-  /// Standard streams are all null: their users are known by device.
-  static void* user(int device, void* stream) { return stream ? stream : reinterpret_cast<void*>(uintptr_t(device) + 1); }
-  void* record(void* user) noexcept override {
-    auto number = reinterpret_cast<uintptr_t>(user);
-    if (number > kMostDevices) return Source::record(user);
-    On on(int(number) - 1, std::nothrow);
-    return Source::record(nullptr);
+  void free(void* p) noexcept override {
+    if (cudaFreeHost(p) != cudaSuccess) cudaGetLastError();
   }
+  std::string state() override { return "the system pins no more memory"; }
+  /// Standard streams are all null, and a stream does not tell its device: users are known by a number.
+  void* user(int device, void* stream) {
+    std::lock_guard lock(mutex_);
+    const User wanted{device, stream_of(stream)};
+    size_t i = 0;
+    while (i < users_.size() && users_[i] != wanted) ++i;
+    if (i == users_.size()) users_.push_back(wanted);
+    return reinterpret_cast<void*>(i + 1);
+  }
+  void* record(void* user) noexcept override {
+    User u;
+    {
+      std::lock_guard lock(mutex_);
+      u = users_[reinterpret_cast<uintptr_t>(user) - 1];
+    }
+    On on(u.first, std::nothrow);
+    return record_from(events_[size_t(u.first)], u.second);
+  }
+
+ private:
+  using User = std::pair<int, cudaStream_t>;
+  std::mutex mutex_;
+  std::vector<User> users_;
+  std::array<EventPool, kMostDevices> events_;
 };
 void* const kNoStream = reinterpret_cast<void*>(~uintptr_t(0));
 
@@ -180,12 +234,25 @@ struct Survey {
                                                  : std::string("the NVIDIA driver says: ") + cudaGetErrorString(error);
     } else if (count == 0) {
       why = "the NVIDIA driver knows no GPU";
-    } else if (cudaDeviceProp p{}; cudaGetDeviceProperties(&p, 0) == cudaSuccess && p.major < 8) {
-      count = 0;
-      why = std::string(p.name) + " has compute capability " + std::to_string(p.major) + "." + std::to_string(p.minor) +
-            "; 8.0 or later is needed";
     }
     if (count > kMostDevices) count = kMostDevices;
+    for (int i = 0; i < count; ++i) {  // devices keep the driver's numbers, so those behind one that is too old are not used either
+      int major = 0, minor = 0;
+      if (!ask(cudaDevAttrComputeCapabilityMajor, i, &major) || !ask(cudaDevAttrComputeCapabilityMinor, i, &minor) || major >= 8)
+        continue;
+      if (i == 0) {
+        cudaDeviceProp p{};
+        if (cudaGetDeviceProperties(&p, i) != cudaSuccess) cudaGetLastError();
+        why = std::string(p.name) + " has compute capability " + std::to_string(major) + "." + std::to_string(minor) +
+              "; 8.0 or later is needed" + (count > 1 ? " (CUDA_VISIBLE_DEVICES hides a GPU from the program)" : "");
+      }
+      count = i;
+    }
+  }
+  static bool ask(cudaDeviceAttr what, int device, int* value) {
+    if (cudaDeviceGetAttribute(value, what, device) == cudaSuccess) return true;
+    cudaGetLastError();
+    return false;
   }
 };
 const Survey& survey() {
@@ -239,7 +306,7 @@ class Cuda final : public Accelerator {
   }
   void free_pinned(void* block) noexcept override { pinned_.free(static_cast<CachingAllocator::Block*>(block)); }
   void pinned_used_on(void* block, int device, void* stream) override {
-    pinned_.used_on(static_cast<CachingAllocator::Block*>(block), PinnedSource::user(device, stream));
+    pinned_.used_on(static_cast<CachingAllocator::Block*>(block), pinned_source_.user(device, stream));
   }
 
   void copy(void* to, int to_device, const void* from, int from_device, size_t bytes, bool wait) override {
@@ -259,7 +326,16 @@ class Cuda final : public Accelerator {
   void synchronize(int device) override {
     refuse_while_recording("waits for the GPU");
     On on(device);
-    check("synchronize", cudaDeviceSynchronize());
+    std::array<cudaStream_t, kStreams> streams;
+    {
+      OneDevice& d = at(device);
+      std::lock_guard lock(d.mutex);
+      streams = d.streams;
+    }
+    // Not the device: that would break what another thread records there.
+    check("synchronize", cudaStreamSynchronize(nullptr));
+    for (cudaStream_t stream : streams)
+      if (stream) check("synchronize", cudaStreamSynchronize(stream));
   }
   /// Streams are never destroyed: the allocators know them by their handles.
   void* new_stream(int device) override {
@@ -323,44 +399,59 @@ class Cuda final : public Accelerator {
       if (!d.recording_streams.empty()) stream = d.recording_streams.back(), d.recording_streams.pop_back();
     }
     if (!stream) check("capture", cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+#if GRADUS_WITH_CUDNN
+    dnn::prepare_thread(device);
+#endif
+    d.allocator.empty_cache();  // the recording needs as much again as the step, and until it is done nothing can be given back
     d.allocator.keep(stream, true);
+    freeze(device, true);
+    before_recording = current[device], current[device] = recording_stream = stream;
     // Relaxed: the allocator may ask the driver for memory, and other threads may go on with their work.
-    check("capture", cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
-    before_recording = current[device], current[device] = stream;
+    const cudaError_t error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed);
+    if (error == cudaSuccess) return;
+    leave_recording(device);
+    retire(device, stream);
+    check("capture", error);
   }
   void* end_recording(int device) override {
     On on(device);
-    cudaStream_t stream = current[device];
+    cudaStream_t stream = recording_stream;
+    if (current[device] != stream)
+      throw Error("capture: the step has left its stream; a StreamGuard from before the step must not end within it");
     cudaGraph_t graph = nullptr;
     check("capture", cudaStreamEndCapture(stream, &graph));
     cudaGraphExec_t step = nullptr;
     const cudaError_t error = cudaGraphInstantiate(&step, graph, 0);
     cudaGraphDestroy(graph);
     check("capture", error);
-    current[device] = before_recording;
-    return new Recorded{step, stream};
+    leave_recording(device);
+    return new Recorded{step, stream, nullptr};
   }
   void abandon_recording(int device) noexcept override {
+    cudaStream_t stream = recording_stream;
+    if (!stream) return;
     On on(device, std::nothrow);
-    cudaStream_t stream = current[device];
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     if (cudaStreamIsCapturing(stream, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone) {
       cudaGraph_t graph = nullptr;
       if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
     }
     cudaGetLastError();
-    current[device] = before_recording;
+    leave_recording(device);
     retire(device, stream);
   }
   void step_aside(int device) noexcept override { std::swap(current[device], before_recording); }
   void replay(int device, void* recording) override {
     On on(device);
-    check("capture", cudaGraphLaunch(static_cast<Recorded*>(recording)->step, current[device]));
+    auto* r = static_cast<Recorded*>(recording);
+    check("capture", cudaGraphLaunch(r->step, current[device]));
+    r->last = current[device];
   }
   void free_recording(int device, void* recording) noexcept override {
     On on(device, std::nothrow);
     auto* r = static_cast<Recorded*>(recording);
-    cudaDeviceSynchronize();  // a replay may be on its way
+    // A replay may be on its way, behind those before it. The device itself is not waited for: that would break what another thread records.
+    cudaStreamSynchronize(r->last);
     cudaGraphExecDestroy(r->step);
     cudaGetLastError();
     retire(device, r->stream);
@@ -375,7 +466,16 @@ class Cuda final : public Accelerator {
   struct Recorded {
     cudaGraphExec_t step;
     cudaStream_t stream;
+    cudaStream_t last;  // where it was replayed last
   };
+  void freeze(int device, bool on) {
+    at(device).allocator.freeze(on);
+    pinned_.freeze(on);
+  }
+  void leave_recording(int device) noexcept {
+    current[device] = before_recording, recording_stream = nullptr;
+    freeze(device, false);
+  }
   /// Its memory may be given back, or serve the next recording.
   void retire(int device, cudaStream_t stream) noexcept {
     OneDevice& d = at(device);

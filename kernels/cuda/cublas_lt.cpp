@@ -14,6 +14,7 @@
 
 #include "gradus/core/error.h"
 #include "gradus/core/tuning.h"
+#include "kernels/cuda/launch.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/scratch.h"
 #include "kernels/cuda/timing.h"
@@ -341,7 +342,7 @@ bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b
     const cublasStatus_t status = product.run(c, at_b * item, at_a * item, y.as<char>() + at_y * item, workspace);
     if (status == CUBLAS_STATUS_SUCCESS) continue;
     if (i == 0) return choices().refuse(q), cudaGetLastError(), false;  // it had answered, and yet will not do it
-    throw Error(std::string("matmul: cuBLASLt says: ") + lt.GetStatusString(status));
+    throw Error(described("matmul", {&y, &a, &b}) + ": cuBLASLt says: " + lt.GetStatusString(status));
   }
   return true;
 }

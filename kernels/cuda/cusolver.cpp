@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gradus/core/scalar.h"
+#include "kernels/cuda/launch.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/scratch.h"
 #include "kernels/recording.h"
@@ -62,7 +63,8 @@ struct Handle {
 /// The library for the time of one op: a handle has one stream, so threads take turns.
 class Solver {
  public:
-  Solver(const char* op, DType t) : lib(library(op)), type(t == DType::float64 ? CUDA_R_64F : CUDA_R_32F), op_(op), lock_(mutex()) {
+  Solver(const char* op, const Array& x)
+      : lib(library(op)), type(x.dtype == DType::float64 ? CUDA_R_64F : CUDA_R_32F), op_(op), x_(x), lock_(mutex()) {
     if (Recording* r = Recording::current()) r->op = op;  // not the copy before it
     refuse_while_recording("decomposes matrices by cuSOLVER, whose calls may wait for the GPU");
     static std::unordered_map<int, Handle> handles;
@@ -81,7 +83,8 @@ class Solver {
     for (int64_t i = 0; i < batch; ++i) check(run(i, device.as<void>(), on_device, host.data(), on_host));
   }
   void check(cusolverStatus_t status) const {
-    if (status != CUSOLVER_STATUS_SUCCESS) throw Error(std::string(op_) + ": cuSOLVER fails with status " + std::to_string(status));
+    if (status != CUSOLVER_STATUS_SUCCESS)
+      throw Error(described(op_, {&x_}) + ": cuSOLVER fails with status " + std::to_string(status));
   }
 
   const CuSolver& lib;
@@ -100,6 +103,7 @@ class Solver {
     return one;
   }
   const char* op_;
+  const Array& x_;
   std::lock_guard<std::mutex> lock_;
 };
 
@@ -139,7 +143,7 @@ void linalg_cholesky(const Array& l, const Array& info, const Array& a) {
   const int64_t n = a.size(-1), batch = batch_of(a, 2);
   if (l.count == 0) return fill(info, 0);
   triangle(l, a, 0, false);
-  Solver s("cholesky", a.dtype);
+  Solver s("cholesky", a);
   if (batch > 1 && n <= kSmall) {
     const Scratch places(size_t(batch) * sizeof(void*));
     list_matrices("cholesky", places.as<void*>(), l);
@@ -175,7 +179,7 @@ void linalg_lu(const Array& lu, const Array& pivots, const Array& info, const Ar
   rows.data = wide.as<void>(), rows.dtype = DType::int64;
   copy(by_columns.view, a);
   {
-    Solver s("lu_factor", a.dtype);
+    Solver s("lu_factor", a);
     s.each(
         batch,
         [&](size_t* device, size_t* host) {
@@ -197,7 +201,7 @@ void linalg_geqrf(const Array& qr, const Array& tau, const Array& a) {
   const Scratch info(sizeof(int32_t));
   copy(by_columns.view, a);
   {
-    Solver s("qr", a.dtype);
+    Solver s("qr", a);
     s.each(
         batch,
         [&](size_t* device, size_t* host) {
@@ -227,7 +231,7 @@ void linalg_orgqr(const Array& q, const Array& qr, const Array& tau) {
   const Array from{qr.data, q.dtype, false, q.rank, items, tails, qr.stride};
   copy(to, from);
   {
-    Solver s("qr", q.dtype);
+    Solver s("qr", q);
     dispatch_real("qr", q.dtype, [&]<class T>() {
       constexpr bool kDouble = sizeof(T) == 8;
       s.each(
@@ -267,7 +271,7 @@ void linalg_eigh(const Array& w, const Array& v, const Array& info, const Array&
   clear_unfinite("eigh", largest.view.data, vectors.view);
   const cusolverEigMode_t mode = v ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
   {
-    Solver s("eigh", a.dtype);
+    Solver s("eigh", a);
     s.each(
         batch,
         [&](size_t* device, size_t* host) {
@@ -303,7 +307,7 @@ void linalg_svd(const Array& u, const Array& s, const Array& vh, const Array& in
   if (u && !wide) left.emplace(a, tall, left_columns, true), right.emplace(a, count, count, true);
   const Array its_u = wide ? vh : u ? left->view : Array{}, its_v = wide ? u : u ? right->view : Array{};
   {
-    Solver solver("svd", a.dtype);
+    Solver solver("svd", a);
     solver.each(
         batch,
         [&](size_t* device, size_t* host) {

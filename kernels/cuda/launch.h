@@ -3,8 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 
 #include "kernels/elementwise.h"
+#include "kernels/update.h"
 
 namespace gradus::cuda {
 
@@ -39,8 +41,16 @@ struct Part {
 using LaunchPart = void (*)(const Part&, const Elementwise&);
 void for_each_part(const Elementwise& call, uint32_t items, LaunchPart launch);
 
-/// After a launch. Throws Error, naming the op and what it worked on, where the launch was refused.
+/// What an error says of a call: "softmax of float32[2, 3] float32[2, 3]". Absent arrays are left out.
+std::string described(const Elementwise& call);
+std::string described(const char* op, std::initializer_list<const Array*> arrays);
+std::string described(const char* op, int64_t elements);
+std::string described(const Update* list, int64_t count);
+
+/// After a launch. Throws Error with that where the launch was refused.
 void check_launch(const Elementwise& call);
 void check_launch(const char* op, std::initializer_list<const Array*> arrays);
+void check_launch(const char* op, int64_t elements);
+void check_launch(const Update* list, int64_t count);
 
 }  // namespace gradus::cuda

@@ -20,8 +20,9 @@ class Scratch {
   Accelerator::Memory memory_;
 };
 
-/// Waits for the kernels launched before, and brings what they have written to the host.
-inline void to_host(void* to, const void* from, size_t bytes) { accelerator().copy(to, -1, from, selected_device(), bytes, true); }
+/// Waits for the kernels launched before, and brings what they have written to the host: few bytes, by way of pinned memory of the thread's.
+/// The driver would copy to ordinary memory through its own, and waits for that besides.
+void to_host(void* to, const void* from, size_t bytes);
 
 /// Counters that kernels raise from 0 and the host reads, the first of which says at `count` - what place an index was outside. In a recorded
 /// step nobody reads them: the first one is a fault of the recording, the others are lost.

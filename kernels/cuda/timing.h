@@ -7,8 +7,10 @@
 namespace gradus::cuda {
 
 inline bool is_captured() {
-  cudaStreamCaptureStatus status;
-  return cudaStreamIsCapturing(stream(), &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  if (cudaStreamIsCapturing(stream(), &status) == cudaSuccess) return status != cudaStreamCaptureStatusNone;
+  cudaGetLastError();
+  return true;  // not known: then nothing may be waited for
 }
 
 /// Milliseconds that a few calls of f take on this thread's stream. Waits for them. Call f once before.
@@ -16,14 +18,16 @@ template <class F> double milliseconds(F f) {
   constexpr int kRuns = 5;
   Accelerator& device = accelerator();
   const int number = selected_device();
-  void* events[2] = {device.new_event(number), device.new_event(number)};
-  device.record(events[0], number, stream());
+  struct Event {
+    int number;
+    void* handle = accelerator().new_event(number);
+    ~Event() { accelerator().free_event(number, handle); }
+  } begin{number}, end{number};
+  device.record(begin.handle, number, stream());
   for (int i = 0; i < kRuns; ++i) f();
-  device.record(events[1], number, stream());
-  device.synchronize_event(events[1]);
-  const double time = device.milliseconds(events[0], events[1]);
-  for (void* event : events) device.free_event(number, event);
-  return time;
+  device.record(end.handle, number, stream());
+  device.synchronize_event(end.handle);
+  return device.milliseconds(begin.handle, end.handle);
 }
 
 }  // namespace gradus::cuda

@@ -86,6 +86,7 @@ LaunchSteps launch_for(const Update& u) {
 
 void update(const Update* list, int64_t count) {
   for (int64_t i = 0; i < count;) {
+    const int64_t begin = i;
     const Update& like = list[i];
     Steps all;
     for (; i < count && all.count < kMostParameters && list[i].rule == like.rule && list[i].dtype == like.dtype; ++i) {
@@ -103,7 +104,7 @@ void update(const Update* list, int64_t count) {
     }
     if (all.count == 0) continue;
     launch_for(like)(all);
-    check_launch("update", {});
+    check_launch(list + begin, i - begin);
   }
 }
 

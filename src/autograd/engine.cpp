@@ -8,6 +8,7 @@
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/view.h"
+#include "src/core/recording.h"
 
 namespace gradus {
 namespace {
@@ -316,8 +317,11 @@ AnyTensor gathered_for(uint32_t input) {
 
 void Leaf::backward(AnyTensor& g, AnyTensor*, bool create_graph) {
   LeafLock lock(*this);
-  if (multiplied_out()) {
-    if (!create_graph && owned_alone(grad) && grad.impl()->dense)
+  const bool alone = multiplied_out() && owned_alone(grad);  // but for a recording, which then may hold it too
+  if (StepRecording* r = StepRecording::current()) [[unlikely]]
+    r->gradients().touch(*this, RecordedGradients::Touch::add);
+  if (grad) {
+    if (!create_graph && alone && grad.impl()->dense)
       add_(grad, g);
     else
       grad = add(grad, g);

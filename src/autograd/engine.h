@@ -35,7 +35,9 @@ struct Leaf final : Node {
   AnyTensor column, row;                     // their product: see gradient.h
   std::atomic_flag busy = ATOMIC_FLAG_INIT;  // two threads may reach one leaf from graphs of their own, or read its gradient
   bool counted = false;                      // it has hooks, which must see it once, with the whole gradient
-  AnyTensor& multiplied_out();               // grad; for those who hold a LeafLock
+  bool noted = false;                        // a recording knows it, or knew it
+  ~Leaf();
+  AnyTensor& multiplied_out();  // grad; for those who hold a LeafLock
   const char* name() const override { return "leaf"; }
   void backward(AnyTensor& g, AnyTensor*, bool create_graph) override;
 };

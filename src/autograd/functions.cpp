@@ -2,6 +2,7 @@
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "src/autograd/engine.h"
+#include "src/core/recording.h"
 
 namespace gradus {
 namespace {
@@ -34,6 +35,8 @@ AnyTensor AnyTensor::grad() const {
   if (node.is_leaf()) {
     auto& leaf = static_cast<Leaf&>(node);
     LeafLock lock(leaf);
+    if (StepRecording* r = StepRecording::current()) [[unlikely]]
+      r->gradients().touch(leaf, RecordedGradients::Touch::read);
     return leaf.multiplied_out();
   }
   if (node.extras && impl_->slot < node.extras->retain.size() && node.extras->retain[impl_->slot])
@@ -51,6 +54,8 @@ void AnyTensor::set_grad(AnyTensor gradient) const {
       fail<DTypeError>("set_grad: the gradient is ", gradient.dtype(), ", the tensor ", dtype(), "; cast it with to()");
   }
   auto& leaf = static_cast<Leaf&>(*impl_->node);
+  if (StepRecording* r = StepRecording::current()) [[unlikely]]
+    r->gradients().touch(leaf, RecordedGradients::Touch::set);
   leaf.grad = std::move(gradient), leaf.column = {}, leaf.row = {};
 }
 

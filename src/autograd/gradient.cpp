@@ -4,6 +4,7 @@
 #include "gradus/ops/create.h"
 #include "gradus/ops/matmul.h"
 #include "src/autograd/engine.h"
+#include "src/core/recording.h"
 
 namespace gradus {
 namespace {
@@ -27,6 +28,8 @@ Gradient Gradient::of(const AnyTensor& tensor) {
   if (!tensor.is_leaf()) return tensor.grad();
   auto& leaf = static_cast<Leaf&>(*tensor.impl()->node);
   LeafLock lock(leaf);
+  if (StepRecording* r = StepRecording::current()) [[unlikely]]
+    r->gradients().touch(leaf, RecordedGradients::Touch::read);
   if (leaf.column) return Gradient(tensor, leaf.column, leaf.row);
   return leaf.grad;
 }

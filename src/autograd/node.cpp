@@ -40,6 +40,10 @@ NodeExtras& extras_of(Node& node) {
   return *node.extras;
 }
 
+Leaf::~Leaf() {
+  if (!noted) return;
+  if (StepRecording* r = StepRecording::current()) r->gradients().gone(*this);
+}
 Node::~Node() {
   if (edges != few_edges_) delete[] edges;
   delete extras;

@@ -1,12 +1,17 @@
 #include "gradus/core/capture.h"
 
+#include <optional>
+#include <utility>
+
 #include "gradus/autograd/mode.h"
+#include "gradus/core/stream.h"
 #include "gradus/ops/transfer.h"
 #include "gradus/ops/view.h"
 #include "kernels/accelerator.h"
 #include "kernels/table.h"
 #include "src/core/recording.h"
 #include "src/ops/op.h"
+#include "src/ops/transfer.h"
 
 namespace gradus::detail {
 
@@ -15,8 +20,18 @@ struct CapturedStep::State {
   Tensors inputs, results;  // where the recorded step reads and writes
   std::unique_ptr<StepRecording> recording;
   bool ran = false;
+  std::optional<Stream> last;  // where the last call went
+  // Inputs from ordinary memory of the host go through pinned memory, so that the program need not wait for the replay before. It is written
+  // again when the copy before the last is done: the program is two calls ahead at most.
+  struct Staged {
+    Tensors pinned;
+    Event copied;
+  } staged[2];
+  int next_staged = 0;
 
   void check(const Tensors& given) const;
+  void follow();
+  void bring(const Tensors& given);
   void record(const Body& body);
   Tensors run_once(const Tensors& given, const Body& body, bool keep_inputs);
 };
@@ -65,6 +80,44 @@ void CapturedStep::State::record(const Body& body) {
   results = std::move(written), recording = std::move(step);
 }
 
+/// Calls share the places of inputs and results, so in another stream than the one before a call waits for that.
+void CapturedStep::State::follow() {
+  const Stream here = Stream::current(device);
+  if (last && !(*last == here)) {
+    Event before;
+    before.record(*last);
+    before.hold(here);
+    for (const Tensors* list : {&inputs, &results})
+      for (const AnyTensor& x : *list)
+        if (x.defined()) record_use(x, here);
+  }
+  last = here;
+}
+
+void CapturedStep::State::bring(const Tensors& given) {
+  NoGrad no_grad;
+  Staged& stage = staged[next_staged];
+  bool used = false;
+  for (size_t i = 0; i < given.size(); ++i) {
+    AnyTensor x = given[i].detach(), &place = inputs[i];
+    if (x.device() == device) {
+      place.copy_(x);
+    } else if (x.device() != kCPU || is_pinned(x)) {
+      place.copy_(to_async(x, device));
+    } else {
+      if (!std::exchange(used, true)) stage.copied.synchronize();
+      stage.pinned.resize(given.size());
+      AnyTensor& pinned = stage.pinned[i];
+      if (!pinned.defined()) pinned = empty_pinned(place.shape(), place.stride(), place.dtype(), device.type);
+      pinned.copy_(x);
+      copy_bytes(place, pinned, false);
+    }
+  }
+  if (!used) return;
+  stage.copied.record(*last);
+  next_staged ^= 1;
+}
+
 /// The first call, or any where nothing is recorded.
 CapturedStep::Tensors CapturedStep::State::run_once(const Tensors& given, const Body& body, bool keep_inputs) {
   Tensors here, kept;
@@ -82,14 +135,10 @@ CapturedStep::Tensors CapturedStep::State::run_once(const Tensors& given, const 
 CapturedStep::Tensors CapturedStep::run(const Tensors& given, const Body& body) {
   State& s = *state_;
   const bool never = s.device.type == DeviceType::cpu || !accelerator(s.device).records() || Recording::current();
+  if (!never) s.follow();
   if (never || !s.ran) return s.run_once(given, body, !never);
   s.check(given);
-  for (size_t i = 0; i < given.size(); ++i) {
-    NoGrad no_grad;
-    AnyTensor x = given[i].detach();
-    // From memory of the host that is not pinned, the program waits.
-    s.inputs[i].copy_(x.device() == s.device ? x : is_pinned(x) ? to_async(x, s.device) : to(x, s.device));
-  }
+  s.bring(given);
   if (!s.recording) s.record(body);
   s.recording->replay();
   NoGrad no_grad;

@@ -15,7 +15,7 @@
 namespace gradus {
 namespace {
 
-constexpr size_t kWords = 2048;  // that are put on the device at once
+constexpr size_t kWords = 4000;  // that are put on the device at once, on CUDA with one launch
 constexpr size_t kFaults = 256;
 
 struct Aside : NoGrad {  // what outlives the step is made outside of its modes
@@ -42,6 +42,11 @@ StepRecording::StepRecording(Device device)
 StepRecording::~StepRecording() {
   if (recording_) abandon();
   if (recorded_) accelerator(device_).free_recording(device_.index, recorded_);
+  give_back_kept();
+}
+void StepRecording::give_back_kept() noexcept {
+  for (void* block : kept_) accelerator(device_).free(device_.index, block);
+  kept_.clear();
 }
 
 void StepRecording::begin() {
@@ -64,6 +69,7 @@ void StepRecording::end() {
   recording_ = false;
   for (Storage* s : written_now_) written_.push_back(Ref<Storage>::share(s));
   written_now_.clear();
+  for (Ref<Storage>& s : gradients_.end()) written_.push_back(std::move(s));
   put_back();
 }
 
@@ -71,16 +77,20 @@ void StepRecording::abandon() noexcept {
   current_ = nullptr, recording_ = false;
   accelerator(device_).abandon_recording(device_.index);
   put_back();
+  give_back_kept();
 }
 
 void StepRecording::put_back() noexcept {
   for (Stream& s : streams_) s.generator.set_state(s.begin);
   for (auto it = put_back_.rbegin(); it != put_back_.rend(); ++it) (*it)();
   put_back_.clear();
+  gradients_.put_back();
+  made_now_.clear(), dropped_.clear();
 }
 
 void StepRecording::replay() {
   look_for_faults();
+  gradients_.before_replay();
   for (auto& f : before_replay_) f();
   for (Stream& s : streams_) {
     GeneratorState at = s.generator.take(s.blocks);
@@ -93,6 +103,7 @@ void StepRecording::replay() {
   }
   a.replay(device_.index, recorded_);
   for (const Ref<Storage>& s : written_) s->version.fetch_add(1, std::memory_order_relaxed);
+  gradients_.after_replay();
 }
 
 void StepRecording::look_for_faults() {
@@ -153,7 +164,12 @@ void StepRecording::on_replay(std::function<void()> before_replay, std::function
 }
 
 void StepRecording::written(Storage& storage) { written_now_.insert(&storage); }
-void StepRecording::gone(Storage& storage) noexcept { written_now_.erase(&storage); }
+bool StepRecording::gone(Storage& storage) noexcept {
+  written_now_.erase(&storage);
+  if (storage.device != device_ || made_now_.erase(&storage) > 0) return false;
+  kept_.push_back(storage.context);
+  return true;
+}
 
 uint64_t* StepRecording::fault(int64_t count) {
   if (faults_.size() == kFaults) refuse("checks more indices than a recording holds");
@@ -185,10 +201,17 @@ void note_op(const char* op, Device device) {
                 r.device());
 }
 
-void forget_storage(Storage& storage) noexcept {
-  if (StepRecording* r = StepRecording::current()) r->gone(storage);
+void note_storage(Storage& storage) {
+  if (StepRecording* r = StepRecording::current()) r->made(storage);
+}
+bool forget_storage(Storage& storage) noexcept {
+  StepRecording* r = StepRecording::current();
+  return r && r->gone(storage);
 }
 
+void drop_after_recording(AnyTensor x) {
+  if (StepRecording* r = StepRecording::current()) r->drop_later(std::move(x));
+}
 bool is_recording() { return Recording::current(); }
 void refuse_to_capture(const char* op, const char* why) {
   if (StepRecording* r = StepRecording::current()) r->op = op, r->refuse(why);

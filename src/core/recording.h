@@ -8,6 +8,7 @@
 #include "gradus/core/random.h"
 #include "kernels/params.h"
 #include "kernels/recording.h"
+#include "src/autograd/recorded_gradients.h"
 
 namespace gradus {
 
@@ -26,7 +27,7 @@ class StepRecording final : public Recording {
   uint64_t number() const { return number_; }
 
   void begin();
-  /// What was recorded has not been done: generators and optimizers stand where they stood before. Throws what the backend says.
+  /// What was recorded has not been done: generators, optimizers and gradients stand where they stood before. Throws what the backend says.
   void end();
   /// Forgets what was recorded.
   void abandon() noexcept;
@@ -43,7 +44,13 @@ class StepRecording final : public Recording {
   void on_replay(std::function<void()> before_replay, std::function<void()> put_back);
   /// Each replay writes it: its version moves on.
   void written(Storage& storage);
-  void gone(Storage& storage) noexcept;
+  /// Memory of the device is taken, within the step or beside it.
+  void made(Storage& storage) { made_now_.insert(&storage); }
+  /// Storage goes. True where its memory must not be given back now: it was there before the step, so recorded tasks may read it.
+  bool gone(Storage& storage) noexcept;
+  /// A tensor that the step has not used and drops: its memory is given back when the recording is done.
+  void drop_later(AnyTensor x) { dropped_.push_back(std::move(x)); }
+  RecordedGradients& gradients() { return gradients_; }
 
   uint64_t* fault(int64_t count) override;
   [[noreturn]] void refuse(const char* why) const override;
@@ -62,6 +69,7 @@ class StepRecording final : public Recording {
   size_t reserve(size_t count);
   uint64_t* on_device(size_t index) const;
   void put_back() noexcept;
+  void give_back_kept() noexcept;
   void look_for_faults();
 
   Device device_;
@@ -75,8 +83,12 @@ class StepRecording final : public Recording {
   std::vector<Stream> streams_;
   std::vector<Fault> faults_;
   std::vector<std::function<void()>> before_replay_, put_back_;
+  RecordedGradients gradients_;
   std::unordered_set<Storage*> written_now_;  // not owned: while recording, what goes makes room
   std::vector<Ref<Storage>> written_;
+  std::unordered_set<Storage*> made_now_;  // not owned, while recording
+  std::vector<void*> kept_;                // blocks of the device's memory that the step gave up, until the recording goes
+  std::vector<AnyTensor> dropped_;
 };
 
 /// A stretch of the generator's stream, for a kernel.
@@ -85,7 +97,8 @@ Draw draw_blocks(Generator& generator, uint64_t blocks);
 /// Before a kernel is called: the recording learns what runs, and refuses what runs on another device.
 [[gnu::cold, gnu::noinline]] void note_op(const char* op, Device device);
 
-/// Before a device's memory is given back.
-void forget_storage(Storage& storage) noexcept;
+/// When a device's memory is taken, and before it is given back: true where a recording keeps it.
+void note_storage(Storage& storage);
+bool forget_storage(Storage& storage) noexcept;
 
 }  // namespace gradus

@@ -125,11 +125,12 @@ Ref<Storage> on_accelerator(size_t bytes, Device device) {
   auto* s = new (pool::allocate(sizeof(Storage))) Storage;
   s->device = device, s->bytes = memory.bytes, s->data = memory.data, s->context = memory.block;
   s->release = [](Storage* s) {
-    forget_storage(*s);
-    accelerator(s->device).free(s->device.index, s->context);
+    if (!forget_storage(*s)) accelerator(s->device).free(s->device.index, s->context);
     pool::free(s, sizeof(Storage));
   };
-  return Ref<Storage>(s);
+  Ref<Storage> owner(s);
+  note_storage(*s);
+  return owner;
 }
 
 }  // namespace

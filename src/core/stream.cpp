@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "gradus/core/capture.h"
 #include "kernels/accelerator.h"
 #include "kernels/table.h"
 #include "src/core/message.h"
@@ -9,15 +10,25 @@
 namespace gradus {
 namespace {
 bool on_cpu(Device d) { return d.type == DeviceType::cpu; }
+
+// A step that is recorded has one stream. What went to another would be done once, now, and be missing from every replay.
+constexpr const char* kElsewhere = "sends tasks to another stream, whose work replays would not do";
+constexpr const char* kWaits = "waits for the GPU";
 }  // namespace
 
 Stream::Stream(Device device) : device_(device), handle_(on_cpu(device) ? nullptr : accelerator(device).new_stream(device.index)) {}
 Stream Stream::current(Device device) {
   return {device, on_cpu(device) ? nullptr : accelerator(device).current_stream(device.index)};
 }
-bool Stream::is_idle() const { return on_cpu(device_) || accelerator(device_).is_idle(device_.index, handle_); }
+bool Stream::is_idle() const {
+  if (on_cpu(device_)) return true;
+  refuse_to_capture("Stream::is_idle", "asks how far a stream is");
+  return accelerator(device_).is_idle(device_.index, handle_);
+}
 void Stream::synchronize() const {
-  if (!on_cpu(device_)) accelerator(device_).synchronize_stream(device_.index, handle_);
+  if (on_cpu(device_)) return;
+  refuse_to_capture("Stream::synchronize", kWaits);
+  accelerator(device_).synchronize_stream(device_.index, handle_);
 }
 
 Event::Event(Event&& o) noexcept { *this = std::move(o); }
@@ -35,6 +46,7 @@ void Event::free() noexcept {
 }
 
 void Event::record(const Stream& stream) {
+  if (!on_cpu(stream.device())) refuse_to_capture("Event::record", kElsewhere);
   if (handle_ && device_ != stream.device()) free();
   device_ = stream.device();
   if (on_cpu(device_)) {
@@ -48,6 +60,7 @@ void Event::record(const Stream& stream) {
 }
 void Event::hold(const Stream& stream) const {
   if (!handle_ || !recorded_) return;
+  refuse_to_capture("Event::hold", kElsewhere);
   if (stream.device() == device_)
     accelerator(device_).hold(handle_, device_.index, stream.handle());
   else
@@ -55,7 +68,9 @@ void Event::hold(const Stream& stream) const {
 }
 bool Event::is_done() const { return !handle_ || !recorded_ || accelerator(device_).is_done(handle_); }
 void Event::synchronize() const {
-  if (handle_ && recorded_) accelerator(device_).synchronize_event(handle_);
+  if (!handle_ || !recorded_) return;
+  refuse_to_capture("Event::synchronize", kWaits);
+  accelerator(device_).synchronize_event(handle_);
 }
 double Event::milliseconds_since(const Event& earlier) const {
   if (!recorded_ || !earlier.recorded_) fail<ValueError>("milliseconds_since: an event was not recorded; record() both first");
@@ -68,6 +83,7 @@ double Event::milliseconds_since(const Event& earlier) const {
 }
 
 StreamGuard::StreamGuard(const Stream& stream) : before_(Stream::current(stream.device())) {
+  if (!(stream == before_)) refuse_to_capture("StreamGuard", kElsewhere);
   if (!on_cpu(stream.device())) accelerator(stream.device()).set_current_stream(stream.device().index, stream.handle());
 }
 StreamGuard::~StreamGuard() {

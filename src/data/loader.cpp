@@ -18,7 +18,8 @@ Schedule::Schedule(int64_t samples, const LoaderOptions& options) : options_(opt
   if (options.batch_size < 1) refuse("batch_size is " + std::to_string(options.batch_size) + "; at least 1 is needed");
   if (options.workers < 0) refuse("workers is " + std::to_string(options.workers) + "; 0 makes batches in the loop's own thread");
   if (options.prefetch < 1) refuse("prefetch is " + std::to_string(options.prefetch) + "; at least 1 is needed");
-  if (options.prefetch_to) Stream::current(*options.prefetch_to);  // throws where there is no such device
+  if (const auto& to = options.prefetch_to; to && to->type != DeviceType::cpu)
+    copies_.emplace(*to);  // throws where there is no such
   if (!options_.seed) options_.seed = Generator::named("data").bits();
   batches_ = samples / options.batch_size;
   if (!options.drop_last && samples % options.batch_size) ++batches_;
@@ -54,6 +55,7 @@ struct Pass::State {
         batch_size(schedule.options().batch_size),
         batches(schedule.batches()),
         order(schedule.order(epoch)),
+        copies(schedule.copies()),
         claimed(schedule.next_batch),
         taken(claimed) {
     if (taken < 0 || taken > batches)
@@ -62,7 +64,6 @@ struct Pass::State {
     if (wanted > batches - taken) wanted = batches - taken;
     slots.resize(size_t(wanted) * size_t(schedule.options().prefetch));
     schedule.next_epoch = epoch + 1, schedule.next_batch = 0;
-    if (const auto& to = schedule.options().prefetch_to; to && to->type != DeviceType::cpu) copies.emplace(*to);
     if (copies || schedule.options().pin_memory) pinned_for = copies ? copies->device() : best_device();
     try {
       for (int64_t i = 0; i < wanted; ++i) workers.emplace_back([this] { work(); });
@@ -157,8 +158,8 @@ struct Pass::State {
   const uint64_t seed, epoch;
   const int64_t batch_size, batches;
   const std::vector<int64_t> order;
-  std::optional<Stream> copies;  // where batches go to a device
-  Device pinned_for;             // the CPU: nothing is pinned
+  const std::optional<Stream> copies;  // where batches go to a device
+  Device pinned_for;                   // the CPU: nothing is pinned
 
   std::mutex mutex;
   std::condition_variable room, ready;

@@ -102,6 +102,7 @@ AnyTensor Parameter::as(DType wanted) const {
     uint32_t seen = version();
     values = gradus::to(detach(), wanted);
     SpinLock lock(locked_);
+    if (in && cached_in_ != in) drop_after_recording(std::move(cached_));
     cached_ = values, cached_version_ = seen, cached_in_ = in;
   }
   AnyTensor y = values.detach();

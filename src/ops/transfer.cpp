@@ -1,13 +1,17 @@
 #include "gradus/ops/transfer.h"
 
+#include "gradus/core/capture.h"
 #include "gradus/ops/view.h"
 #include "kernels/accelerator.h"
 #include "src/ops/op.h"
+#include "src/ops/transfer.h"
 
 namespace gradus {
 namespace {
 
 int number_of(Device d) { return d.type == DeviceType::cpu ? -1 : d.index; }
+
+}  // namespace
 
 AnyTensor empty_pinned(const Shape& shape, const Shape& stride, DType dtype, DeviceType type) {
   Ref<Storage> storage = Storage::make_pinned(size_t(shape.numel()) * item_size(dtype), type);
@@ -16,7 +20,6 @@ AnyTensor empty_pinned(const Shape& shape, const Shape& stride, DType dtype, Dev
   return as_view(y, shape, stride, 0);
 }
 
-/// y = x, alike and without gaps, on devices of which one is no CPU.
 void copy_bytes(const AnyTensor& y, const AnyTensor& x, bool wait) {
   Device to = y.device(), from = x.device(), at = to.type == DeviceType::cpu ? from : to;
   if (Recording* r = Recording::current()) r->op = "to";
@@ -26,6 +29,8 @@ void copy_bytes(const AnyTensor& y, const AnyTensor& x, bool wait) {
   for (const AnyTensor* host : {&y, &x})  // its memory is not handed on while the copy runs
     if (host->impl()->storage->is_pinned()) a.pinned_used_on(host->impl()->storage->context, at.index, a.current_stream(at.index));
 }
+
+namespace {
 
 AnyTensor transfer(const AnyTensor& x, Device device, bool wait) {
   check_defined("to", x);
@@ -78,6 +83,7 @@ void record_use(const AnyTensor& x, const Stream& stream) {
   if (x.device() != stream.device())
     fail<DeviceError>("record_use: the tensor is on ", x.device(), ", the stream on ", stream.device());
   if (x.device().type == DeviceType::cpu) return;
+  refuse_to_capture("record_use", "speaks of another stream, which replays do not know");
   accelerator(x.device()).used_on(x.device().index, x.impl()->storage->context, stream.handle());
 }
 

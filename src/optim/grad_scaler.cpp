@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "gradus/autograd/mode.h"
+#include "gradus/core/capture.h"
 #include "gradus/ops/create.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/reduce.h"
@@ -60,6 +61,7 @@ GradScaler::Seen& GradScaler::seen(const Optimizer& optimizer) {
 
 AnyTensor GradScaler::scale(const AnyTensor& loss) const {
   if (!loss.defined()) throw ValueError("GradScaler: got an undefined loss");
+  if (options_.enabled) refuse_to_capture("GradScaler::scale", "multiplies by a scale that would stay as it is in every replay");
   AnyTensor x = is_half(loss.dtype()) ? to(loss, DType::float32) : loss;
   return options_.enabled ? x * double(scale_) : x;
 }
@@ -73,6 +75,7 @@ void GradScaler::unscale_(Optimizer& optimizer) {
 }
 
 void GradScaler::unscale(Optimizer& optimizer, Seen& s) const {
+  refuse_to_capture("GradScaler::unscale_", "divides by a scale that would stay as it is in every replay");
   NoGrad no_grad;
   const double inverse = 1 / double(scale_);
   std::vector<AnyTensor> gradients;

@@ -17,5 +17,15 @@ TEST(KernelTuning, IsOffUntilAskedForInAllThreads) {
   EXPECT_FALSE(kernel_tuning());
 }
 
+TEST(Deterministic, IsOnUntilGivenUpInAllThreads) {
+  EXPECT_TRUE(deterministic());
+  set_deterministic(false);
+  bool seen = true;
+  std::thread([&] { seen = deterministic(); }).join();
+  EXPECT_FALSE(seen);
+  set_deterministic(true);
+  EXPECT_TRUE(deterministic());
+}
+
 }  // namespace
 }  // namespace gradus

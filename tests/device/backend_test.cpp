@@ -259,6 +259,16 @@ TEST_F(Backend, LoadersBringBatchesThere) {
   }
 }
 
+TEST_F(Backend, ALoaderHasOneStreamForAllItsPasses) {
+  Tensor<float> x(draw({8, 3}, -1, 1, 1, DType::float32));
+  char* const before = device.streams;
+  data::TensorDataset samples(x);
+  data::DataLoader loader(samples, {.batch_size = 4, .workers = 1, .prefetch_to = kOther});
+  for (int epoch = 0; epoch < 3; ++epoch)
+    for (auto& batch : loader) EXPECT_EQ(std::get<0>(batch).device(), kOther);
+  EXPECT_EQ(device.streams - before, 1);
+}
+
 TEST_F(Backend, LoadersMoveTensorsWhereverTheyStand) {
   struct Indices {
     int64_t size() const { return 4; }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <set>
 
 #include "tests/check.h"
 
@@ -17,7 +18,7 @@ namespace {
 /// Events pass when the test says so.
 struct MadeUp final : MemorySource {
   size_t capacity = size_t(1) << 40, taken = 0;
-  int asked = 0, waits = 0;
+  int asked = 0, waits = 0, questions = 0;
   std::map<void*, size_t> pieces;
   std::map<void*, bool> events;  // done?
   char* next_event = nullptr;
@@ -39,7 +40,10 @@ struct MadeUp final : MemorySource {
     events[++next_event] = false;
     return next_event;
   }
-  bool is_done(void* event) noexcept override { return events.at(event); }
+  bool is_done(void* event) noexcept override {
+    ++questions;
+    return events.at(event);
+  }
   void wait(void* event) noexcept override { events.at(event) = true, ++waits; }
   void release(void* event) noexcept override { events.erase(event); }
   void fill(void* to, unsigned char value, size_t bytes, void*) noexcept override { std::memset(to, value, bytes); }
@@ -212,4 +216,81 @@ TEST(GuardedBlocks, WhatIsWrittenOutsideEndsTheProgram) {
   EXPECT_DEATH(write(531), "512 bytes behind");
   EXPECT_DEATH(write(-1), "1 bytes before");
   EXPECT_DEATH(write(-512), "512 bytes before");
+}
+
+TEST_F(CachingAllocatorTest, FrozenItGivesNothingBackAndGoesOn) {
+  device.capacity = 64 << 20;
+  Block* big = allocator.allocate(40 << 20, first);
+  allocator.free(big);
+  allocator.freeze(true), allocator.freeze(true);
+  allocator.freeze(false);  // two recorded, one is done
+  const size_t taken = device.taken;
+  allocator.empty_cache();
+  std::string message = message_of<OutOfMemory>([&] { allocator.allocate(50 << 20, second); });
+  EXPECT_NE(message.find("none of that is given back while a step is recorded"), std::string::npos) << message;
+  EXPECT_EQ(device.taken, taken);
+  allocator.free(allocator.allocate(40 << 20, first));  // what is there serves
+  allocator.freeze(false);
+  allocator.free(allocator.allocate(50 << 20, second));
+}
+
+TEST_F(CachingAllocatorTest, WhatIsWaitedForIsUsedBeforeAnythingIsGivenBack) {
+  device.capacity = 64 << 20;
+  Block* big = allocator.allocate(40 << 20, first);
+  char* data = big->data;
+  allocator.used_on(big, second);
+  allocator.free(big);
+  Block* again = allocator.allocate(40 << 20, first);  // the device has no more
+  EXPECT_EQ(again->data, data);
+  EXPECT_EQ(device.waits, 1);
+  EXPECT_EQ(device.asked, 2);  // once in vain
+  allocator.free(again);
+}
+
+TEST_F(CachingAllocatorTest, ASearchLeavesTheBinsOfOtherStreamsAsTheyAre) {
+  allocator.free(allocator.allocate(4096, first));
+  allocator.free(allocator.allocate(8192, second));
+  const size_t before = allocator.searches();
+  allocator.free(allocator.allocate(4096, first));
+  EXPECT_EQ(allocator.searches(), before);
+}
+
+TEST_F(CachingAllocatorTest, ALoadersBlocksDoNotDisturbTheLoops) {
+  // A loader takes two blocks a batch for its stream, which the loop's stream uses and frees; the loop takes many of its own, of sizes that come
+  // again, and some that do not.
+  constexpr int kBatches = 200, kOwn = 20;
+  void* const loader = reinterpret_cast<void*>(0x5000);  // always the same: bins depend on it
+  std::set<char*> places;
+  auto batch = [&](int number) {
+    Block* loaded[2] = {allocator.allocate(3 << 20, loader), allocator.allocate(4096, loader)};
+    for (Block* b : loaded) places.insert(b->data), allocator.used_on(b, first);
+    for (Block* b : loaded) allocator.free(b);  // the loop has asked for its work with them, which is not done yet
+    std::vector<Block*> own;
+    for (int i = 0; i < kOwn; ++i) own.push_back(allocator.allocate(size_t(1 + i) * 100'000, first));
+    for (Block* b : own) allocator.free(b);
+    allocator.free(allocator.allocate(size_t(number + 1) * 512, first));
+    for (auto& [event, done] : device.events) done = true;  // by the time of the next batch
+  };
+  for (int i = 0; i < 5; ++i) batch(i);
+  const size_t before = allocator.searches();
+  const int asked = device.asked, questions = device.questions;
+  for (int i = 5; i < kBatches; ++i) batch(i);
+  const double searches = double(allocator.searches() - before) / (kBatches - 5);
+  EXPECT_EQ(places.size(), 2u);  // the loader's blocks come again
+  RecordProperty("searches_a_batch", std::to_string(searches));
+  EXPECT_LE(searches, 3.5);                                     // the loader's two, and the size that is new
+  EXPECT_EQ(device.questions - questions, 2 * (kBatches - 5));  // one for each block that the loop has used
+  EXPECT_EQ(device.asked, asked);
+}
+
+TEST(BlocksAlone, StayWhileFrozen) {
+  MadeUp device;
+  CachingAllocator allocator(device, "other:0", BlockLayout::alone);
+  Block* b = allocator.allocate(20, nullptr);
+  allocator.freeze(true);
+  allocator.free(b);
+  EXPECT_EQ(device.pieces.size(), 1u);
+  EXPECT_EQ(allocator.stats().in_use, 0u);
+  allocator.freeze(false);
+  EXPECT_EQ(device.taken, 0u);
 }

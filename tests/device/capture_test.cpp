@@ -2,6 +2,8 @@
 #include "gradus/core/capture.h"
 
 #include <cmath>
+#include <memory>
+#include <thread>
 
 #include "tests/check.h"
 #include "tests/device/recording_backend.h"
@@ -200,6 +202,108 @@ TEST_P(Capture, WhatAReplayIsToldIsNotWrittenOverByTheStep) {
   EXPECT_EQ(run, replayed);
 }
 
+namespace {
+/// Seven updates, each after one or more calls of a step that only makes gradients; zero_grad() stands outside of it.
+template <class Step> Outcome train_outside(Training<optim::AdamW>& t, int calls, Step&& step) {
+  Outcome o;
+  for (int i = 0; i < 7; ++i) {
+    for (int k = 0; k < calls; ++k) o.add(step(batch(uint64_t(10 * i + k))));
+    t.optimizer->step();
+    t.optimizer->zero_grad();
+    empty({1000}, DType::float32, t.device).fill_(NAN);
+  }
+  Outcome end = outcome(t);
+  o.numbers.insert(o.numbers.end(), end.numbers.begin(), end.numbers.end());
+  return o;
+}
+}  // namespace
+
+TEST_P(Capture, GradientsThatAStepMakesAreThereAfterEachReplay) {
+  for (int calls :
+       {1, 2, 3}) {  // several: gradients of micro-batches are added up, and the second call is the one that is recorded
+    Outcome run, replayed;
+    auto once = [](Training<optim::AdamW>& t, const Tensor<int64_t>& i, const Tensor<int64_t>& y) {
+      Tensor<float> loss = cross_entropy(t.net(i), y);
+      loss.backward();
+      return loss;
+    };
+    {
+      Training<optim::AdamW> t(device, optim::AdamWOptions{.lr = 0.01});
+      run = train_outside(t, calls, [&](const Batch& b) { return once(t, b.index.to(device), b.target.to(device)); });
+    }
+    Training<optim::AdamW> t(device, optim::AdamWOptions{.lr = 0.01});
+    auto step = capture([&](const Tensor<int64_t>& i, const Tensor<int64_t>& y) { return once(t, i, y); }, device);
+    replayed = train_outside(t, calls, [&](const Batch& b) { return step(b.index, b.target); });
+    EXPECT_TRUE(step.is_recorded());
+    ASSERT_EQ(run.numbers.size(), replayed.numbers.size());
+    for (size_t i = 0; i < run.numbers.size(); ++i)
+      for (size_t k = 0; k < run.numbers[i].size(); ++k)
+        ASSERT_NEAR(run.numbers[i][k], replayed.numbers[i][k], 1e-6) << calls << " calls, number " << i;
+  }
+}
+
+TEST_P(Capture, GradientsGoOnFromWhatIsThere) {
+  Tensor<float> w = ones<float>({3}, device);
+  w.requires_grad_();
+  auto numbers = [](const AnyTensor& x) { return x.defined() ? values(x) : std::vector<double>(); };
+  using V = std::vector<double>;
+  auto add_up = capture([&](const Tensor<float>& x) { (w * x).sum().backward(); }, device);
+  auto x = [](float v) { return full<float>({3}, v); };
+  add_up(x(1)), add_up(x(2));  // the second is recorded upon a gradient
+  EXPECT_EQ(numbers(w.grad()), V(3, 3));
+  add_up(x(4));
+  EXPECT_EQ(numbers(w.grad()), V(3, 7));
+  w.set_grad({});
+  add_up(x(5));
+  EXPECT_EQ(numbers(w.grad()), V(3, 5));
+  w.set_grad(full<float>({3}, 10, device));
+  add_up(x(1));
+  EXPECT_EQ(numbers(w.grad()), V(3, 11));
+
+  auto drops = capture(
+      [&](const Tensor<float>& x) {
+        (w * x).sum().backward();
+        AnyTensor twice = w.grad() * 2;
+        w.set_grad({});
+        return twice;
+      },
+      device);
+  w.set_grad({});
+  for (float v : {1.0f, 2.0f, 3.0f}) {
+    EXPECT_EQ(numbers(drops(x(v))), V(3, 2.0 * double(v)));
+    EXPECT_FALSE(w.grad().defined());
+  }
+  w.set_grad(ones<float>({3}, device));
+  EXPECT_NE(message_of<Error>([&] { drops(x(1)); }).find("zero_grad()"), std::string::npos);
+  w.set_grad({});
+  EXPECT_EQ(numbers(drops(x(4))), V(3, 8));
+
+  auto reads = capture([&](const Tensor<float>& x) { return x * Tensor<float>(w.grad()); }, device);
+  for (float v : {1.0f, 2.0f, 3.0f}) {
+    w.set_grad(full<float>({3}, v, device));
+    EXPECT_EQ(numbers(reads(x(2))), V(3, 2 * double(v)));
+  }
+  w.set_grad({});
+  EXPECT_NE(message_of<Error>([&] { reads(x(2)); }).find("has none now"), std::string::npos);
+}
+
+TEST_P(Capture, ARefusedStepLeavesGradientsAsTheyWere) {
+  Tensor<float> w = ones<float>({3}, device);
+  w.requires_grad_();
+  bool fails = false;
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        w.set_grad({});
+        (w * x).sum().backward();
+        if (fails) throw ValueError("not now");
+      },
+      device);
+  step(full<float>({3}, 2));
+  fails = true;
+  message_of<ValueError>([&] { step(full<float>({3}, 7)); });
+  EXPECT_EQ(values(w.grad()), std::vector<double>(3, 2));
+}
+
 TEST_P(Capture, WhatTheHostWorksOutForAKernelIsKept) {
   // The weights of windows and of interpolation are made by the host, which has forgotten them when the step is replayed.
   auto resized = [](const Tensor<float>& x) {
@@ -211,6 +315,29 @@ TEST_P(Capture, WhatTheHostWorksOutForAKernelIsKept) {
     EXPECT_LT(distance(step(x), resized(x)), 1e-5) << i;
   }
   EXPECT_TRUE(step.is_recorded());
+}
+
+TEST_P(Capture, ManyParametersHaveTheirRates) {
+  // Numbers for replays are more than go along with a small launch, and more than are put there at once.
+  auto train_many = [&](int count, bool captured) {
+    std::vector<AnyTensor> parameters;
+    for (int i = 0; i < count; ++i) parameters.push_back(full<float>({2}, i, device).requires_grad_());
+    optim::SGD optimizer(parameters, {.lr = 0.5});
+    auto once = [&](const Tensor<float>& x) {
+      for (const AnyTensor& p : parameters) p.set_grad(x * 1.0f);
+      optimizer.step();
+    };
+    auto step = capture(once, device);
+    Tensor<float> x = ones<float>({2}, device);
+    std::vector<double> all;
+    for (int i = 0; i < 3; ++i) {
+      optimizer.set_lr(1.0 / (i + 1));
+      captured ? step(x) : once(x);
+    }
+    for (const AnyTensor& p : parameters) all.push_back(values(p)[1]);
+    return all;
+  };
+  for (int count : {40, 60, 300, 500}) EXPECT_EQ(train_many(count, true), train_many(count, false)) << count;
 }
 
 TEST_P(Capture, CheckpointsDrawTheSameAgain) {
@@ -355,7 +482,36 @@ TEST_P(Capture, WhatCannotBeRecordedSaysSoAndNothingHasHappened) {
     cross_entropy(other(i), y).backward();
     fresh.step();
   });
+  // A scale changes from step to step, and would stay as it is in the recording.
+  refused("GradScaler::scale: ", [&](X loss, I, I) { scaler.scale(loss); });
+  refused("GradScaler::unscale_: ", [&](X, I, I) { scaler.unscale_(*t.optimizer); });
+  EXPECT_EQ(scaler.step(*t.optimizer), true);  // nothing is left behind of the refused call
+  // What goes to another stream would be done once and be missing from every replay.
+  Stream side(device);
+  Event before_step;
+  before_step.record(Stream::current(device));
+  refused("StreamGuard: ", [&](X, I, I) { StreamGuard guard(side); });
+  refused("Event::record: ", [&](X, I, I) { Event().record(side); });
+  refused("Event::hold: ", [&](X, I, I) { before_step.hold(side); });
+  refused("Event::synchronize: ", [&](X, I, I) { before_step.synchronize(); });
+  refused("Stream::synchronize: ", [&](X, I, I) { side.synchronize(); });
+  refused("Stream::is_idle: ", [&](X, I, I) { side.is_idle(); });
+  refused("record_use: ", [&](X loss, I, I) { record_use(loss, side); });
   EXPECT_EQ(recording_device().live, live);
+}
+
+TEST_P(Capture, StreamsWithinAStepThatAreItsOwnOrTheCpusAreLeftAlone) {
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        StreamGuard here{Stream::current(device)}, cpu{Stream(kCPU)};
+        Event now;
+        now.record(Stream::current(kCPU));
+        now.hold(Stream::current(kCPU));
+        return x * 2.0f;
+      },
+      device);
+  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(step(full<float>({3}, i)).vector(), std::vector<float>(3, 2.0f * float(i)));
+  EXPECT_TRUE(step.is_recorded());
 }
 
 TEST_P(Capture, AnIndexOutsideIsReportedByALaterCall) {
@@ -373,6 +529,148 @@ TEST_P(Capture, AnIndexOutsideIsReportedByALaterCall) {
     step(batch(1).index, batch(1).target);  // said once
     step(batch(1).index, batch(1).target);
   }
+}
+
+TEST_P(Capture, CallsFromSeveralStreamsFollowEachOther) {
+  Tensor<float> sum = zeros<float>({1000}, device);
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        NoGrad no_grad;
+        sum.mul_(2).add_(x);  // so the order of calls is seen
+        return sum * 1.0f;
+      },
+      device);
+  Stream streams[] = {Stream::current(device), Stream(device), Stream(device)};
+  for (const Stream& s : streams) {  // what was made above is there before another stream goes on
+    Event made;
+    made.record(streams[0]);
+    made.hold(s);
+  }
+  std::vector<Tensor<float>> results;
+  float expected = 0;
+  std::vector<float> wanted;
+  for (int i = 0; i < 9; ++i) {
+    StreamGuard guard(streams[i % 3]);
+    Tensor<float> x = full<float>({1000}, i + 1, device);
+    results.push_back(step(x));
+    record_use(x, streams[i % 3]);
+    wanted.push_back(expected = 2 * expected + float(i + 1));
+  }
+  for (int i = 8; i >= 0; --i) {  // the last stream is waited for first
+    StreamGuard guard(streams[i % 3]);
+    EXPECT_EQ(results[size_t(i)][999].item(), wanted[size_t(i)]) << i;
+  }
+}
+
+TEST_P(Capture, InputsFromOrdinaryMemoryAreNotWaitedFor) {
+  auto step = capture([](const Tensor<float>& x, const Tensor<float>& turned) { return x + turned * 2.0f; }, device);
+  std::vector<Tensor<float>> results;
+  Tensor<float> x = zeros<float>({3, 4}), y = zeros<float>({4, 3});
+  for (int i = 0; i < 2; ++i) step(x, y.t());
+  const int waits = recording_device().waits;
+  for (int i = 0; i < 7; ++i) {
+    x.fill_(i), y.fill_(i);  // the caller's own again as soon as the call returns
+    y[1][2].fill_(i + 1);
+    results.push_back(step(x, Tensor<float>(y.t())));
+  }
+  EXPECT_EQ(recording_device().waits, waits);
+  for (int i = 0; i < 7; ++i) {
+    std::vector<double> got = values(results[size_t(i)]);
+    for (size_t k = 0; k < 12; ++k) EXPECT_EQ(got[k], 3 * i + (k == 9 ? 2 : 0)) << k;
+  }
+}
+
+TEST_P(Capture, WhatOtherThreadsDoMeanwhileDoesNotSpoilIt) {
+  auto other = capture([](const Tensor<float>& x) { return x * 3.0f; }, device);
+  Tensor<float> x = ones<float>({1 << 20}, device);
+  for (int i = 0; i < 3; ++i) other(x);
+  auto slot = std::make_unique<decltype(other)>(std::move(other));
+  bool armed = false;
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        Tensor<float> y = x * 2.0f;
+        if (std::exchange(armed, false))
+          std::thread([&] {
+            { AnyTensor large = ones({8 << 20}, DType::float32, device); }
+            synchronize(device);
+            slot.reset();         // a recording goes, whose replay may be on its way
+            empty_cache(device);  // gives nothing back as long as a step is recorded
+          }).join();
+        return y + 1.0f;
+      },
+      device);
+  step(x);
+  armed = true;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(step(x)[5].item(), 3);
+  EXPECT_TRUE(step.is_recorded());
+}
+
+TEST_P(Capture, RunningOutOfMemoryWithinTheStepIsAnErrorLikeAnother) {
+  bool large = false;
+  auto step = capture(
+      [&](const Tensor<float>& x) {
+        { Tensor<float> y = x * 2.0f; }
+        if (large) empty({64 << 20}, DType::float32, device);
+        return x + 1.0f;
+      },
+      device);
+  Tensor<float> x = ones<float>({1 << 20}, device);
+  step(x);
+  empty_cache(device);
+  { AnyTensor cached = empty({8 << 20}, DType::float32, device); }
+  const MemoryStats now = memory_stats(device);
+  set_memory_limit(now.in_use + now.cached + (40 << 20), device);
+  large = true;
+  std::string message = message_of<OutOfMemory>([&] { step(x); });
+  EXPECT_NE(message.find("while a step is recorded"), std::string::npos) << message;
+  large = false;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(step(x)[5].item(), 2);
+  EXPECT_TRUE(step.is_recorded());
+  set_memory_limit(0, device);
+}
+
+TEST_P(Capture, MemoryThatTheStepReadsAndGivesUpIsKept) {
+  empty_cache(device);
+  const size_t in_use = memory_stats(device).in_use;
+  {
+    std::vector<AnyTensor> next;
+    for (float v : {2.0f, 3.0f}) next.push_back(full<float>({1 << 16}, v, device));
+    auto step = capture(
+        [&](const Tensor<float>& x) {
+          AnyTensor factor = std::move(next[0]);
+          next.erase(next.begin());
+          return x * Tensor<float>(factor);
+        },
+        device);
+    Tensor<float> x = full<float>({1 << 16}, 5);
+    EXPECT_EQ(step(x)[7].item(), 10);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(step(x)[7].item(), 15) << i;
+      full<float>({1 << 16}, NAN, device), full<float>({1 << 16}, NAN, device);  // whoever asks for memory now gets other memory
+    }
+  }
+  EXPECT_EQ(memory_stats(device).in_use, in_use);
+}
+
+TEST_P(Capture, MemoryThatTheStepGivesUpUnreadIsNotKept) {
+  // The gradients and casts of the first call, which no recorded task reads.
+  auto held = [&](bool captured) {
+    nn::Linear layer(256, 256);
+    layer.to(device);
+    auto once = [&](const Tensor<bfloat16>& x) {
+      layer.zero_grad();
+      (layer(x) * 2).sum().backward();
+      NoGrad no_grad;
+      layer.weight.fill_(1);
+    };
+    Tensor<bfloat16> x = ones<bfloat16>({4, 256}, device);
+    auto step = capture(once, device);
+    const size_t before = memory_stats(device).in_use;
+    for (int i = 0; i < 3; ++i) captured ? step(x) : once(x);
+    return memory_stats(device).in_use - before;
+  };
+  const size_t run = held(false), replayed = held(true);
+  EXPECT_LT(replayed, run + (64 << 10));  // words for replays; a cast has 128 KiB, a gradient 256
 }
 
 TEST_P(Capture, MemoryIsTheRecordingsUntilItGoes) {

@@ -131,6 +131,21 @@ TEST(CudaLaunch, SumsOfNothingArePlanned) {
   EXPECT_EQ(plan.call.depth, 0);
   EXPECT_GE(plan.blocks * plan.blocks_y, 1u);
 }
+TEST(CudaLaunch, ErrorsNameTheOpAndWhatItWorkedOn) {
+  const int64_t shape[] = {2, 3}, stride[] = {3, 1};
+  const Array x{nullptr, DType::float32, true, 2, 6, shape, stride}, absent{};
+  char memory = 0;
+  Array there = x;
+  there.data = &memory;
+  EXPECT_EQ(cuda::described("softmax", {&there, &absent, &there}), "softmax of float32[2, 3] float32[2, 3]");
+  EXPECT_EQ(cuda::described("sort", 1000), "sort of 1000 elements");
+  std::vector<Update> list(2);
+  for (Update& u : list) u.rule = UpdateRule::adam, u.dtype = DType::bfloat16, u.count = 500;
+  EXPECT_EQ(cuda::described(list.data(), 2), "update: adam of 2 parameters of bfloat16, 1000 elements");
+  EXPECT_EQ(cuda::described(list.data(), 0), "update of nothing");
+  EXPECT_EQ(cuda::described(call({2, 3}, {{3, 1}, {1, 2}}, {&memory, &memory})), "test of float32 over [2, 3]");
+}
+
 #else
 TEST(CudaLaunch, IsNotBuilt) { GTEST_SKIP() << "this build has no CUDA"; }
 #endif

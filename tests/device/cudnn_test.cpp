@@ -3,6 +3,8 @@
 #include "tests/check.h"
 
 #if GRADUS_WITH_CUDNN
+#include "gradus/core/tuning.h"
+#include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/dnn/tasks.h"
 
 using namespace gradus;
@@ -136,12 +138,35 @@ CUDNN_TEST(GraphsOfAttentionAreValid) {
              {std::pair{Shape{32, 12, 1024, 64}, int64_t(1024)}, {{64, 8, 256, 128}, 512}, {{256, 12, 197, 64}, 197}}) {
           Task task{};
           ASSERT_TRUE(attention_of(task, q, keys, t, causal, gradient));
-          for (int sm : {80, 90}) EXPECT_EQ(invalid(task, sm), "");
+          EXPECT_TRUE(task.deterministic);
+          for (bool fixed_order : {true, false})
+            for (int sm : {80, 90}) {
+              task.deterministic = fixed_order;
+              EXPECT_EQ(invalid(task, sm), "");
+            }
         }
   Task task{};
   ASSERT_TRUE(attention_of(task, {32, 12, 1024, 64}, 1024, DType::bfloat16, true, false));
   task.operand[cuda::dnn::kK].size[1] = task.operand[cuda::dnn::kV].size[1] = 5;  // heads that twelve cannot share
   EXPECT_NE(invalid(task, 90), "");
+}
+
+TEST(Cudnn, OnlyAGradientOfAttentionMayBeAddedUpInAnyOrderAndOnlyWhenAllowed) {
+  for (bool gradient : {false, true}) {
+    set_deterministic(false);
+    Task task{}, fixed{};
+    ASSERT_TRUE(attention_of(task, {32, 12, 1024, 64}, 1024, DType::bfloat16, true, gradient));
+    set_deterministic(true);
+    ASSERT_TRUE(attention_of(fixed, {32, 12, 1024, 64}, 1024, DType::bfloat16, true, gradient));
+    EXPECT_EQ(task.deterministic, !gradient);
+    EXPECT_TRUE(fixed.deterministic);
+    EXPECT_EQ(task == fixed, !gradient) << "plans of their own";
+  }
+}
+
+TEST(Cudnn, AThreadIsPreparedWhereThereIsNoGpuToo) {
+  if (device_count(DeviceType::cuda) > 0) GTEST_SKIP() << "there is one";
+  cuda::dnn::prepare_thread(0);
 }
 
 // cuDNN makes these from source and hands them to the driver: without one it finds that out first.

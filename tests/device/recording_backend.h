@@ -20,7 +20,7 @@ using Tasks = std::vector<std::function<void()>>;
 
 class RecordingDevice final : public Accelerator {
  public:
-  int replays = 0, live = 0;
+  int replays = 0, live = 0, waits = 0;
   bool faulted = false;  // the CPU's kernels trust indices that were looked at: after one outside, a replay calls no more of them
   Tasks *tasks = nullptr, *beside = nullptr;  // while recording; while stepping aside
   HostMemory memory;
@@ -38,19 +38,29 @@ class RecordingDevice final : public Accelerator {
   void free_pinned(void* block) noexcept override { pinned.free(block_of(block)); }
   void copy(void* to, int to_device, const void* from, int from_device, size_t bytes, bool wait) override {
     if (wait || to_device < 0 || from_device < 0) refuse_while_recording("waits for the device");
+    waits += wait;
     run([=] { std::memcpy(to, from, bytes); });
   }
   void synchronize(int) override { refuse_while_recording("waits for the device"); }
+  void* new_stream(int) override { return this; }  // any address that is not null
   void* new_event(int) override { return new double(0); }
   void free_event(int, void* e) noexcept override { delete static_cast<double*>(e); }
   void record(void*, int, void*) override {}
   double milliseconds(void*, void*) override { return 0; }
 
   bool records() override { return true; }
-  void begin_recording(int) override { tasks = new Tasks, allocator.keep(tasks, true), ++live; }
-  void* end_recording(int) override { return std::exchange(tasks, nullptr); }
+  void begin_recording(int) override {
+    allocator.empty_cache();
+    tasks = new Tasks, allocator.keep(tasks, true), allocator.freeze(true), ++live;
+  }
+  void* end_recording(int) override {
+    allocator.freeze(false);
+    return std::exchange(tasks, nullptr);
+  }
   void abandon_recording(int) noexcept override {
-    if (tasks) free_recording(0, std::exchange(tasks, nullptr));
+    if (!tasks) return;
+    allocator.freeze(false);
+    free_recording(0, std::exchange(tasks, nullptr));
   }
   void step_aside(int) noexcept override { std::swap(tasks, beside); }
   void replay(int, void* recording) override {

@@ -65,7 +65,7 @@ struct Grid {
 };
 void launch_kernel(const char* name, const Grid& grid, std::function<void()> thread);
 template <class Kernel, class... Arguments> void launch(const char* name, const Grid& grid, Kernel kernel, Arguments... arguments) {
-  static_assert((sizeof(Arguments) + ... + 0) <= 4096, "a kernel's arguments have 4 KiB");
+  static_assert((sizeof(Arguments) + ... + 0) <= 32764, "a kernel's arguments have 32 KiB less four bytes");
   launch_kernel(name, grid, [=] { kernel(arguments...); });
 }
 /// Runs `task` in its turn of the stream, with the device's memory open.

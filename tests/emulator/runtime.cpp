@@ -106,6 +106,7 @@ struct Mark {  // of an event: where it was recorded last
   std::chrono::steady_clock::time_point time;
 };
 struct Event {
+  int device = device_of_thread;  // whose streams can record it
   std::shared_ptr<Mark> mark = std::make_shared<Mark>();
   bool captured = false;
 };
@@ -173,6 +174,14 @@ bool spoils_capture(Queue& queue) {
   failed(cudaErrorStreamCaptureUnsupported);
   return true;
 }
+/// The same for what concerns the whole device: all that is captured there is lost, whoever captures it.
+bool spoils_captures(Gpu& gpu) {
+  bool any = false;
+  for (auto& queue : gpu.queues)
+    if (queue->capture == cudaStreamCaptureStatusActive) any = true, queue->capture = cudaStreamCaptureStatusInvalidated;
+  if (any) failed(cudaErrorStreamCaptureUnsupported);
+  return any;
+}
 void run_until_done(Mark& mark, uint64_t ticket) {
   if (mark.queue) run_until(*mark.queue, [&] { return mark.done >= ticket; });
 }
@@ -227,22 +236,27 @@ cudaError_t cudaSetDevice(int device) {
   device_of_thread = device;
   return cudaSuccess;
 }
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
+/// GRADUS_EMULATOR_MAJORS=96: of two devices the second one is of compute capability 6.
+static int major_of(int device) {
+  const char* majors = std::getenv("GRADUS_EMULATOR_MAJORS");
+  return majors && size_t(device) < std::strlen(majors) ? majors[device] - '0' : 9;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   *p = {};
   std::strcpy(p->name, "emulated GPU");
-  p->totalGlobalMem = kMemory, p->major = 9, p->minor = 0, p->multiProcessorCount = 132, p->l2CacheSize = 50 << 20;
+  p->totalGlobalMem = kMemory, p->major = major_of(device), p->minor = 0, p->multiProcessorCount = 132, p->l2CacheSize = 50 << 20;
   p->sharedMemPerBlockOptin = 227 << 10;
   return cudaSuccess;
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
-  *value = which == cudaDevAttrComputeCapabilityMajor ? 9 : which == cudaDevAttrMultiProcessorCount ? 132 : 0;
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int device) {
+  *value = which == cudaDevAttrComputeCapabilityMajor ? major_of(device) : which == cudaDevAttrMultiProcessorCount ? 132 : 0;
   return cudaSuccess;
 }
+cudaError_t cudaDriverGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
 cudaError_t cudaDeviceSynchronize() {
   Lock lock(mutex());
-  for (auto& queue : selected().queues)
-    if (queue->capture == cudaStreamCaptureStatusActive) return failed(cudaErrorStreamCaptureUnsupported);
+  if (spoils_captures(selected())) return cudaErrorStreamCaptureUnsupported;
   run_all(selected());
   return cudaSuccess;
 }
@@ -258,6 +272,7 @@ cudaError_t cudaFree(void* p) {
   Lock lock(mutex());
   for (auto& gpu : gpus()) {
     if (!gpu->memory.has(p)) continue;
+    if (spoils_captures(*gpu)) return cudaErrorStreamCaptureUnsupported;
     run_all(*gpu);
     return gpu->memory.give_back(p) ? cudaSuccess : failed(cudaErrorInvalidValue);
   }
@@ -277,6 +292,8 @@ cudaError_t cudaHostAlloc(void** p, size_t bytes, unsigned) {
 }
 cudaError_t cudaFreeHost(void* p) {
   Lock lock(mutex());
+  for (auto& gpu : gpus())
+    if (spoils_captures(*gpu)) return cudaErrorStreamCaptureUnsupported;
   for (auto& gpu : gpus()) run_all(*gpu);
   pinned().erase(static_cast<char*>(p));
   std::free(p);
@@ -345,6 +362,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   Lock lock(mutex());
   Queue& queue = queue_of(stream);
   Event& e = *event_of(event);
+  if (e.device != queue.device) return failed(cudaErrorInvalidResourceHandle);
   e.captured = queue.capture != cudaStreamCaptureStatusNone;
   if (e.captured) return cudaSuccess;
   std::shared_ptr<Mark> mark = e.mark;

@@ -12,8 +12,8 @@
 // The first call runs the step as it is, so that states and caches exist; the second one records it. From then on a call copies its inputs
 // into place and replays: the numbers are those that the step would have given. Rates of optimizers, their counts of steps and random
 // numbers go on as if the step had run; everything else that the host works out in the step (a learning rate's schedule, a scalar, an `if`)
-// stays as it was recorded. What needs the host's answer within the step (item(), nonzero(), a copy to the host, GradScaler) throws an
-// Error that names the op. On a CPU, each call runs the step.
+// stays as it was recorded. What needs the host's answer within the step (item(), nonzero(), a copy to the host) or what
+// its replays would not repeat (GradScaler, another stream) throws an Error that names the op. On a CPU, each call runs the step.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -34,6 +34,9 @@ bool is_recording();
 uint64_t recording_number();
 /// Throws Error("op: why ...") where it does.
 void refuse_to_capture(const char* op, const char* why);
+/// While it does: x, which the step has not read, lives until the recording is done. What else the step gives up of the memory that was there
+/// before it stays with the recording, since its replays may read it.
+void drop_after_recording(AnyTensor x);
 /// While it does: before_replay is called before each replay, put_back when the recording is done, which has not done the step.
 void on_replay(std::function<void()> before_replay, std::function<void()> put_back);
 
@@ -85,8 +88,8 @@ template <class Step> class Captured {
   Captured(Step step, Device device) : step_(std::move(step)), captured_(device) {}
 
   /// One step on tensors of the shapes and dtypes of the first call, from any device; results are copies, outside of any graph. Throws
-  /// ShapeError, DTypeError or ValueError where inputs are not as they were, Error where the step cannot be recorded (parameters and
-  /// counts are then as before the call, gradients are not), and IndexError where an index was outside its range, which a later call
+  /// ShapeError, DTypeError or ValueError where inputs are not as they were, Error where the step cannot be recorded (parameters,
+  /// gradients and counts are then as before the call), and IndexError where an index was outside its range, which a later call
   /// than the guilty one may find.
   template <class... Inputs> auto operator()(const Inputs&... inputs) {
     static_assert((std::is_base_of_v<AnyTensor, Inputs> && ...), "a captured step takes tensors");

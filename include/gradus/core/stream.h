@@ -1,5 +1,6 @@
 // Order in time. A device works through a stream of tasks while the program goes on; two streams may overlap. On the CPU an op is done
-// when it returns, so its streams are always idle, and a program that uses streams runs there too.
+// when it returns, so its streams are always idle, and a program that uses streams runs there too. A step that capture() records has one
+// stream: within it, another stream, events and waiting throw an Error.
 #pragma once
 #include <cstdint>
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "gradus/autograd/mode.h"
+#include "gradus/core/stream.h"
 #include "gradus/data/collate.h"
 #include "gradus/data/dataset.h"
 #include "gradus/data/order.h"
@@ -43,9 +44,12 @@ class Schedule {
 
   uint64_t next_epoch = 0;
   int64_t next_batch = 0;  // where the next pass begins
+  /// The stream in which all passes copy batches to a device, where they do: memory is kept stream by stream.
+  const std::optional<Stream>& copies() const { return copies_; }
 
  private:
   LoaderOptions options_;
+  std::optional<Stream> copies_;
   int64_t samples_, batches_;
 };
 

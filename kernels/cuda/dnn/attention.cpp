@@ -2,6 +2,7 @@
 // is not the same, so calls with a mask are left to our kernel; without one every query sees its key of number 0.
 #include <optional>
 
+#include "gradus/core/tuning.h"
 #include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/dnn/plans.h"
 #include "kernels/cuda/dnn/tasks.h"
@@ -110,17 +111,18 @@ bool add_gradients(Task& task, const Array& dq, const Array& dk, const Array& dv
     to[gradient] = without_gaps(to[of]);
     return true;
   };
-  task.job = Job::attention_gradient;
+  task.job = Job::attention_gradient, task.deterministic = deterministic();
   return lay_out(to[kCotangent], g) && add(kQueryGradient, dq, kQ) && add(kKeyGradient, dk, kK) && add(kValueGradient, dv, kV);
 }
 
 void attention(const Array& y, const Array& lse, const Array& q, const Array& k, const Array& v, const Array& mask,
                const AttentionParams& p) {
-  if (!attend(y, lse, q, k, v, mask, p)) cuda::attention(y, lse, q, k, v, mask, p);
+  if (!where_memory_allows([&] { return attend(y, lse, q, k, v, mask, p); })) cuda::attention(y, lse, q, k, v, mask, p);
 }
 void attention_backward(const Array& dq, const Array& dk, const Array& dv, const Array& g, const Array& y, const Array& lse,
                         const Array& q, const Array& k, const Array& v, const Array& mask, const AttentionParams& p) {
-  if (!attend_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p)) cuda::attention_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p);
+  if (!where_memory_allows([&] { return attend_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p); }))
+    cuda::attention_backward(dq, dk, dv, g, y, lse, q, k, v, mask, p);
 }
 
 }  // namespace dnn

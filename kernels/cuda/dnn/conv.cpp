@@ -93,13 +93,13 @@ bool convolution_task(Task& task, Job job, const Array& x, const Array& w, const
 }
 
 void conv2d(const Array& y, const Array& x, const Array& w, const Array& bias, const ConvParams& p) {
-  if (!convolve(y, x, w, bias, p)) cuda::conv2d(y, x, w, bias, p);
+  if (!where_memory_allows([&] { return convolve(y, x, w, bias, p); })) cuda::conv2d(y, x, w, bias, p);
 }
 void conv2d_backward_input(const Array& dx, const Array& dy, const Array& w, const ConvParams& p) {
-  if (!input_gradient(dx, dy, w, p)) cuda::conv2d_backward_input(dx, dy, w, p);
+  if (!where_memory_allows([&] { return input_gradient(dx, dy, w, p); })) cuda::conv2d_backward_input(dx, dy, w, p);
 }
 void conv2d_backward_weight(const Array& dw, const Array& dbias, const Array& dy, const Array& x, const ConvParams& p) {
-  const bool done = weight_gradient(dw, dy, x, p);
+  const bool done = where_memory_allows([&] { return weight_gradient(dw, dy, x, p); });
   if (!done || dbias) cuda::conv2d_backward_weight(done ? Array{} : dw, dbias, dy, x, p);
 }
 

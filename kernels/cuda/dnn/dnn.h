@@ -5,6 +5,9 @@
 
 namespace gradus::cuda::dnn {
 
+/// Before this thread captures a stream of the device: it gets what plans need of it and must not make meanwhile, if there are any plans.
+void prepare_thread(int device) noexcept;
+
 void conv2d(const Array& y, const Array& x, const Array& w, const Array& bias, const ConvParams& p);
 void conv2d_backward_input(const Array& dx, const Array& dy, const Array& w, const ConvParams& p);
 void conv2d_backward_weight(const Array& dw, const Array& dbias, const Array& dy, const Array& x, const ConvParams& p);

@@ -3,13 +3,20 @@
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <stdexcept>
 #include <vector>
 
+#include "gradus/core/error.h"
+#include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/cuda/scratch.h"
+#include "kernels/cuda/timing.h"
 
 // The frontend finds the functions of CUDA's runtime by name in a shared library of their own. This library has the runtime within
 // itself and may be alone with it, so those names lead here.
@@ -128,8 +135,9 @@ class TaskGraph : public Graph {
     output(kOut, y), output(kLse, lse);
   }
   void attention_gradient() {
-    auto [dq, dk, dv] = sdpa_backward(input(kQ), input(kK), input(kV), input(kOut), input(kCotangent), input(kLse),
-                                      scores<fe::graph::SDPA_backward_attributes>().set_deterministic_algorithm(true));
+    auto [dq, dk, dv] =
+        sdpa_backward(input(kQ), input(kK), input(kV), input(kOut), input(kCotangent), input(kLse),
+                      scores<fe::graph::SDPA_backward_attributes>().set_deterministic_algorithm(task_.deterministic));
     output(kQueryGradient, dq), output(kKeyGradient, dk), output(kValueGradient, dv);
   }
 
@@ -236,8 +244,8 @@ class GraphPlan final : public Plan {
     need(graph_.validate());
     need(graph_.build_operation_graph(handle));
     need(graph_.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}));
-    std::vector<fe::NumericalNote_t> unwanted = {fe::NumericalNote_t::NONDETERMINISTIC,
-                                                 fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION};
+    std::vector<fe::NumericalNote_t> unwanted = {fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION};
+    if (task_.deterministic) unwanted.push_back(fe::NumericalNote_t::NONDETERMINISTIC);
     if (DType(task_.dtype) == DType::float32) {
       unwanted.push_back(fe::NumericalNote_t::DOWN_CONVERT_INPUTS);
       if (!task_.tensor_cores) unwanted.push_back(fe::NumericalNote_t::TENSOR_CORE);
@@ -249,6 +257,38 @@ class GraphPlan final : public Plan {
     int64_t bytes = 0;
     need(graph_.get_workspace_size(bytes));
     workspace_ = size_t(bytes);
+  }
+
+  /// Builds those that cuDNN deems best, times each on memory of its own, whatever lies there, and keeps the fastest. Waits for them. Where
+  /// memory lacks, what was built serves. The device is selected.
+  void tune() {
+    constexpr int64_t kCandidates = 8;
+    cudnnHandle_t handle = own_handles().on(int(task_.device), stream());
+    if (!handle) return;
+    double least = std::numeric_limits<double>::infinity();
+    try {
+      std::vector<std::unique_ptr<Scratch>> operands;
+      std::unordered_map<int64_t, void*> pointers;
+      for (int k = 0; k < kMostTaskOperands; ++k) {
+        const Layout& at = task_.operand[k];
+        if (!at.present()) continue;
+        int64_t reach = 1;
+        for (int d = 0; d < 4; ++d) reach += (at.size[d] - 1) * at.stride[d];
+        operands.push_back(std::make_unique<Scratch>(size_t(reach) * sizeof(float)));
+        pointers.emplace(k + 1, operands.back()->as<void>());
+      }
+      for (int64_t i = 0; i < std::min(graph_.get_execution_plan_count(), kCandidates); ++i) {
+        int64_t bytes = 0;
+        if (graph_.build_plan_at_index(i).is_bad() || graph_.get_workspace_size_plan_at_index(i, bytes).is_bad()) continue;
+        const Scratch workspace(size_t(std::max<int64_t>(bytes, 1)));
+        auto once = [&] { return graph_.execute_plan_at_index(handle, pointers, workspace.as<void>(), i).is_good(); };
+        if (!once()) continue;
+        const double time = milliseconds(once);
+        if (time < least) least = time, tuned_ = i, workspace_ = size_t(bytes);
+      }
+    } catch (const OutOfMemory&) {
+    }
+    cudaGetLastError();  // of a plan that was refused
   }
 
   size_t workspace() const override { return workspace_; }
@@ -263,6 +303,7 @@ class GraphPlan final : public Plan {
     std::unordered_map<int64_t, void*> pointers;
     for (int k = 0; k < kMostTaskOperands; ++k)
       if (task_.operand[k].present()) pointers.emplace(k + 1, data[k]);
+    if (tuned_ >= 0) return graph_.execute_plan_at_index(handle, pointers, workspace, tuned_).is_good();
     return graph_.execute(handle, pointers, workspace).is_good();
   } catch (const std::exception&) {
     return false;
@@ -272,6 +313,7 @@ class GraphPlan final : public Plan {
   const Task task_;
   TaskGraph graph_;
   size_t workspace_ = 0;
+  int64_t tuned_ = -1;  // the number of the fastest
 };
 
 /// What f threw, or why there is no cuDNN; else empty.
@@ -287,9 +329,18 @@ template <class F> std::string trouble_of(F f) {
 
 }  // namespace
 
+namespace {
+std::atomic<bool> was_asked_for = false;
+}
 const std::string& why_absent() {
-  static const std::string why = open_cudnn();
+  static const std::string why = (was_asked_for = true, open_cudnn());
   return why;
+}
+
+void prepare_thread(int device) noexcept {
+  if (!was_asked_for || !why_absent().empty()) return;
+  own_handles().on(device, nullptr);  // where there is none, our own kernels serve
+  cudaGetLastError();
 }
 
 std::unique_ptr<Plan> make_plan(const Task& task, std::string* why) {
@@ -304,6 +355,7 @@ std::unique_ptr<Plan> make_plan(const Task& task, std::string* why) {
     if (!handle) throw std::runtime_error("cuDNN gave no handle: is the driver old?");
     plan = std::make_unique<GraphPlan>(task, 10 * major + minor);
     plan->build(handle, nullptr, int64_t(total / 16));
+    if (task.tuned) plan->tune();
   });
   if (why) *why = trouble;
   return trouble.empty() ? std::move(plan) : nullptr;

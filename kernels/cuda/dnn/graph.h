@@ -32,6 +32,8 @@ struct Task {
   int64_t tensor_cores = true;  // of floats: may they be rounded to TF32?
   int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
   int64_t causal = false;
+  int64_t deterministic = true;  // a gradient of attention: must it be added up in a fixed order?
+  int64_t tuned = false;         // is the fastest of several plans wanted, or the library's first?
   double scale = 1;
   Layout operand[kMostTaskOperands];
   bool operator==(const Task&) const = default;

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "gradus/core/error.h"
+#include "gradus/core/tuning.h"
 
 namespace gradus::cuda::dnn {
 namespace {
@@ -105,7 +105,9 @@ Run::Run(Task task) {
   if (!is_there()) return;
   task.device = selected_device();
   const bool captured = is_captured(stream());
+  task.tuned = kernel_tuning();
   entry_ = cache().find(task, !captured);
+  if (captured && task.tuned && (!entry_ || !entry_->is_made)) task.tuned = false, entry_ = cache().find(task, false);
   if (!entry_) return;
   if (captured && !entry_->is_made) return;
   std::call_once(entry_->made, [&] {
@@ -117,11 +119,7 @@ Run::Run(Task task) {
   const Plan* plan = entry_->plan.get();
   if (!plan || (captured && !plan->ready())) return;
   if (captured) entry_->recorded = true;
-  try {
-    if (plan->workspace() > 0) workspace_.emplace(plan->workspace());
-  } catch (const OutOfMemory&) {
-    return;  // our own kernel needs less
-  }
+  if (plan->workspace() > 0) workspace_.emplace(plan->workspace());
   plan_ = plan;
 }
 Run::~Run() = default;
