@@ -104,9 +104,7 @@ DEVICE_TEST(SecondGradients, PoolsAndInterpolationOfRows) {
        }},
       {"interpolate rows",
        {{1, 2, 1, 5}},
-       [](auto& in) {
-         return interpolate(in[0], {.size = 8, .mode = InterpolateMode::linear});
-       }},
+       [](auto& in) { return interpolate(in[0], {.size = 8, .mode = InterpolateMode::linear}); }},
       {"interpolate, nearest",
        {{1, 2, 2, 3}},
        [](auto& in) {
