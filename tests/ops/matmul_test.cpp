@@ -245,7 +245,7 @@ DEVICE_TEST(Matmul, TypesAndMessages) {
   static_assert(std::is_same_v<decltype(matmul(a, w)), Tensor<float>>);
   EXPECT_EQ(message_of([&] { matmul(a, w); }),
             "matmul: [32, 784] x [128, 784]: inner sizes 784 and 128 differ; did you mean matmul(x, w.t())?");
-  EXPECT_EQ(message_of([&] { mm(a.t(), w); }), "mm: [784, 32] x [128, 784]: inner sizes 32 and 128 differ");
+  EXPECT_EQ(message_of([&] { mm(a.t(), w); }), "mm: [784, 32] x [128, 784]: inner sizes 32 and 128 differ; they must be equal");
   EXPECT_NE(message_of([&] { matmul(a, AnyTensor(w.t().to<double>())); }).find("float32 and float64 differ"), std::string::npos);
   EXPECT_NE(message_of([&] { matmul(ones<bool>({2, 2}), ones<bool>({2, 2})); }).find("bool"), std::string::npos);
   EXPECT_NE(message_of([&] {

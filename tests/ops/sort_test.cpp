@@ -191,7 +191,7 @@ DEVICE_TEST(Sort, Gradients) {
 }
 DEVICE_TEST(Sort, Messages) {
   AnyTensor x = draw({2, 3});
-  EXPECT_EQ(message_of<ValueError>([&] { topk(x, 4); }), "topk: k is 4, axis -1 of [2, 3] has 3 elements");
+  EXPECT_EQ(message_of<ValueError>([&] { topk(x, 4); }), "topk: k is 4, axis -1 of [2, 3] has 3 elements; k may be 0 to 3");
   EXPECT_EQ(message_of<ValueError>([&] { kthvalue(x, 0); }), "kthvalue: k is 0, axis -1 of [2, 3] has 3 elements, counted from 1");
   EXPECT_EQ(message_of<ShapeError>([&] { sort(x, 2); }), "sort: axis 2 is out of range for 2 dimensions; valid are -2 to 1");
   message_of<ValueError>([&] { topk(x, -1); });
