@@ -34,7 +34,7 @@ template <class T> void pairs(std::vector<T>& a, std::vector<T>& b) {
     for (T y : edges<T>()) a.push_back(x), b.push_back(y);
 }
 template <class T> AnyTensor made_of(const std::vector<T>& v) {
-  AnyTensor x = empty({int64_t(v.size())}, dtype_of<T>);
+  AnyTensor x = empty({int64_t(v.size())}, dtype_of<T>, kCPU);
   for (size_t i = 0; i < v.size(); ++i) static_cast<T*>(x.raw_data())[i] = v[i];
   return placed(x);
 }
