@@ -2,6 +2,7 @@
 // keep their promise, and folders that cannot be written to.
 #include <fstream>
 
+#include "tests/errors/arguments.h"
 #include "tests/errors/table.h"
 
 using namespace gradus;
@@ -9,13 +10,6 @@ using namespace gradus::testing;
 
 namespace {
 
-const AnyTensor kNone;
-AnyTensor f(const Shape& shape) { return draw(shape, 0.5, 1.5, 3, DType::float32); }
-AnyTensor d(const Shape& shape) { return draw(shape, 0.5, 1.5); }
-AnyTensor integers(std::initializer_list<int64_t> list) {
-  std::vector<int64_t> values(list);
-  return Tensor<int64_t>(std::span<const int64_t>(values));
-}
 using List = std::vector<AnyTensor>;
 
 /// An empty folder of this test's own.

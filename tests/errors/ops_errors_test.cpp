@@ -1,3 +1,4 @@
+#include "tests/errors/arguments.h"
 #include "tests/errors/table.h"
 
 using namespace gradus;
@@ -5,13 +6,6 @@ using namespace gradus::testing;
 
 namespace {
 
-const AnyTensor kNone;
-AnyTensor f(const Shape& shape) { return draw(shape, 0.5, 1.5, 3, DType::float32); }
-AnyTensor d(const Shape& shape) { return draw(shape, 0.5, 1.5); }
-AnyTensor integers(std::initializer_list<int64_t> list) {
-  std::vector<int64_t> values(list);
-  return Tensor<int64_t>(std::span<const int64_t>(values));
-}
 /// An lvalue to write to.
 AnyTensor& at(AnyTensor&& x) {
   static AnyTensor kept;
