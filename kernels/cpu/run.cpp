@@ -249,7 +249,8 @@ void tiles(const Elementwise& c, const Work& work, const Tiles& t) {
   parallel_for_throwing(tasks, 1, part);
 }
 
-/// Whether the outputs are too large for the caches, and are not read by the call, since then they have been fetched already.
+}  // namespace
+
 bool streamed(const Elementwise& c) {
   bool large = c.plan.count >= kStreamed / 8;
   for (int k = 0; k < c.outputs && large; ++k) {
@@ -259,8 +260,6 @@ bool streamed(const Elementwise& c) {
   }
   return large;
 }
-
-}  // namespace
 
 void for_each_run(const Elementwise& c, Run run, bool copies) {
   const bool one = c.plan.contiguous(c.operands);

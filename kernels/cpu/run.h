@@ -15,6 +15,9 @@ inline constexpr int64_t kStreamed = int64_t(1) << 25;
 /// With `streams` outputs begin at a cache line, and may be written past the caches.
 using Run = void (*)(int64_t n, void* const* operands, const Scalar* scalars, bool streams);
 
+/// Whether the outputs are too large for the caches, and are not read by the call, since then they have been fetched already.
+bool streamed(const Elementwise& call);
+
 /// copies: the run only copies operand 1 to operand 0, so that it may be left out.
 void for_each_run(const Elementwise& call, Run run, bool copies = false);
 

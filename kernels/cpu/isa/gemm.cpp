@@ -220,7 +220,7 @@ template <class T> void add_rows(const Product<T>& p, const T* a, const T* b, in
 /// the same that it has in its cache from other passes over B; what it sums up alone has bounds that no number of threads moves.
 template <class T> void gemm_rows(const Product<T>& p) {
   using F = accumulate_t<T>;
-  constexpr int64_t kStrip = 1024, kPart = 64, kMostParts = 64;
+  constexpr int64_t kStrip = 1024, kPart = 128, kMostParts = 64;
   const bool shared = p.m * p.n * p.k > kShare;
   if (p.n > kStrip || p.k < 2 * kPart || !shared) {
     parallel_for(p.n, shared ? 64 : p.n, [&](int64_t begin, int64_t end) {

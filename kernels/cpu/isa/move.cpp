@@ -1,6 +1,6 @@
 // Copies, casts, fills and `where`: kernels that move elements.
 #include "kernels/array.h"
-#include "kernels/cpu/isa/stream.h"
+#include "kernels/cpu/isa/lines.h"
 #include "kernels/cpu/run.h"
 #include "kernels/dispatch.h"
 #include "kernels/packet.h"
@@ -51,7 +51,9 @@ template <class T> void select(int64_t n, void* const* p, const Scalar*, bool) {
 
 void run_over(const char* op, std::initializer_list<const Array*> arrays, Run run, bool copies, Scalar value = {}) {
   const Scalar scalars[] = {value, {}};
-  for_each_run(call_over(op, (*arrays.begin())->dtype, 1, arrays, scalars), run, copies);
+  const Elementwise call = call_over(op, (*arrays.begin())->dtype, 1, arrays, scalars);
+  if (copies && !call.plan.contiguous(call.operands) && streamed(call) && copy_lines(call)) return;
+  for_each_run(call, run, copies);
 }
 
 }  // namespace
