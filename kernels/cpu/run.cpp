@@ -16,6 +16,7 @@ namespace {
 constexpr int64_t kBlock = 512;         // elements of a buffer: six operands of float take 12 KiB of L1
 constexpr int64_t kTile = 4096;         // elements of a tile that is turned over
 constexpr int64_t kTileColumns = 64;    // of a square one
+constexpr int64_t kStrip = 16;          // of them, turned over at once
 constexpr int64_t kLarge = 1 << 20;     // elements that are not in a cache of this core
 constexpr int64_t kAhead = 4 * kBlock;  // how far ahead they are asked for
 
@@ -24,13 +25,14 @@ int64_t padded(int64_t n) { return (n + kQuantum - 1) / kQuantum * kQuantum; }
 struct Work {
   Run run;
   bool copies;
-  bool streams;  // the outputs are written past the caches: they are one run, or rows of whole cache lines
+  Writes writes = Writes::cached;  // past the caches where outputs are one run, or rows of whole cache lines
+  bool streams() const { return writes != Writes::cached; }
 };
 
 /// Runs of at most a block, and the buffers for what is not one run.
 class Pieces {
  public:
-  Pieces(const Elementwise& c, const Work& work) : c_(c), run_(work.run), copies_(work.copies), streams_(work.streams) {}
+  Pieces(const Elementwise& c, const Work& work) : c_(c), run_(work.run), copies_(work.copies), writes_(work.writes) {}
 
   /// n elements of each operand, step[k] apart from p[k] on. Bit k of `room`: operand k may be read up to whole packets. An output
   /// at nullptr stays in its slot.
@@ -51,7 +53,7 @@ class Pieces {
       else
         at[k] = slot(k), gather_line(at[k], p[k], step[k], n, item), pad(k, n);
     }
-    run_(whole, at, c_.scalars, streams_ && n == whole);  // a part of a packet is a slot's
+    run_(whole, at, c_.scalars, n == whole ? writes_ : Writes::cached);  // a part of a packet is a slot's
     for (int k = 0; k < c_.outputs; ++k)
       if (at[k] == slot(k) && p[k]) put(k, p[k], step[k], at[k], n);
   }
@@ -66,7 +68,7 @@ class Pieces {
  private:
   void copy(int64_t n, char* const* p, const int64_t* step) {
     const int item = c_.item_size[0];
-    const bool direct = p[0] && step[0] == 1 && !streams_;
+    const bool direct = p[0] && step[0] == 1 && writes_ == Writes::cached;
     const char* from = p[1];
     if (step[1] == 0 && !direct) {
       from = repeated(1, p[1], n);
@@ -84,9 +86,9 @@ class Pieces {
   void put(int k, char* to, int64_t step, const void* from, int64_t n) {
     const int item = c_.item_size[k];
     if (step != 1) return scatter_line(to, step, from, n, item);
-    if (copies_ && streams_) {
+    if (copies_ && writes_ != Writes::cached) {
       void* const operands[] = {to, const_cast<void*>(from)};
-      return run_(n, operands, nullptr, true);
+      return run_(n, operands, nullptr, Writes::past);
     }
     std::memcpy(to, from, size_t(n) * item);
   }
@@ -101,7 +103,8 @@ class Pieces {
 
   const Elementwise& c_;
   const Run run_;
-  const bool copies_, streams_;
+  const bool copies_;
+  const Writes writes_;
   const char* filled_[kMaxOperands] = {};
   int64_t full_[kMaxOperands];
   alignas(64) char slots_[kMaxOperands][kBlock * 8];
@@ -114,7 +117,7 @@ void contiguous(const Elementwise& c, const Work& work, int64_t begin, int64_t e
     for (int k = 0; k < c.operands; ++k) p[k] = c.data[k] ? static_cast<char*>(c.data[k]) + first * c.item_size[k] : nullptr;
   };
   const int64_t whole = work.copies ? end - begin : (end - begin) / kQuantum * kQuantum;
-  if (whole) seek(begin), work.run(whole, reinterpret_cast<void**>(p), c.scalars, work.streams);
+  if (whole) seek(begin), work.run(whole, reinterpret_cast<void**>(p), c.scalars, work.writes);
   if (begin + whole == end) return;
   int64_t step[kMaxOperands];
   std::fill_n(step, kMaxOperands, 1);
@@ -153,7 +156,7 @@ void blocks(const Elementwise& c, const Work& work, int64_t begin, int64_t end) 
         if (!c.data[k] || plan.dense >> k & 1) continue;
         const int64_t step = plan.stride[k][last], lanes = 64 / c.item_size[k];
         // The hardware follows a row, but does not know where the next one begins, and falls behind where only a part of each line is taken.
-        if (step == 1 ? ahead.at[last] >= kAhead : step < 2 || step > lanes) continue;
+        if (step == 1 ? ahead.at[last] >= kAhead : step < 3 || step > lanes) continue;
         for (int64_t i = 0; i < kBlock * step; i += lanes)
           _mm_prefetch(static_cast<char*>(c.data[k]) + (ahead.offset[k] + i) * c.item_size[k], _MM_HINT_T1);
       }
@@ -212,12 +215,28 @@ void tiles(const Elementwise& c, const Work& work, const Tiles& t) {
         int64_t offset = i0 * plan.stride[k][t.along] + j0 * plan.stride[k][last], rest = task / across / down;
         for (int d = last - 1; d >= 0; --d)
           if (d != t.along) offset += rest % plan.size[d] * plan.stride[k][d], rest /= plan.size[d];
+        p[k] += offset * c.item_size[k];
+        step[k] = plan.stride[k][last], next[k] = plan.stride[k][t.along] * c.item_size[k];
+      }
+      // Pieces so short are no stream that the hardware would follow: they are asked for while the tile is turned over.
+      auto expect_rows = [&](int64_t from, int64_t to) {
+        for (int k = 0; k < c.operands && !joined; ++k)
+          if (p[k] && step[k] == 1 && !(t.turned >> k & 1) && !(work.streams() && k < c.outputs))
+            for (int64_t i = from; i < to; ++i)
+              for (int64_t b = 0; b < columns * c.item_size[k]; b += 64) _mm_prefetch(p[k] + i * next[k] + b, _MM_HINT_T1);
+      };
+      int64_t expected = 0;
+      for (int k = 0; k < c.operands; ++k) {
+        if (!p[k] || !(t.turned >> k & 1)) continue;
         const int item = c.item_size[k];
-        p[k] += offset * item;
-        step[k] = plan.stride[k][last], next[k] = plan.stride[k][t.along] * item;
-        if (!(t.turned >> k & 1)) continue;
         char* tile = scratch.as<char>() + kTile * 8 * k;
-        turn(tile, t.columns, p[k], step[k], rows, columns, down == 1 ? t.columns * step[k] : ahead, item);
+        for (int64_t j = 0, n; j < columns; j += n) {
+          n = std::min(kStrip, columns - j);
+          const int64_t until = rows * (j + n) / columns;
+          if (until > expected) expect_rows(expected, until), expected = until;
+          turn(tile + j * item, t.columns, p[k] + j * step[k] * item, step[k], rows, n, down == 1 ? t.columns * step[k] : ahead,
+               item);
+        }
         if (columns < padded(columns))
           for (int64_t i = 0; i < rows; ++i)
             std::memset(tile + (i * t.columns + columns) * item, 0, size_t(padded(columns) - columns) * item);
@@ -232,16 +251,18 @@ void tiles(const Elementwise& c, const Work& work, const Tiles& t) {
         }
         continue;
       }
+      bool plain = !work.copies && columns == padded(columns);  // rows that need no buffer: a run at once, since they are short
+      for (int k = 0; k < c.operands; ++k) plain = plain && (!p[k] || step[k] == 1);
       for (int64_t i = 0; i < rows; ++i) {
-        for (int k = 0; k < c.operands; ++k)  // a few rows on: pieces so short are no stream that the hardware would follow
-          if (p[k] && step[k] == 1 && !(t.turned >> k & 1) && !(work.streams && k < c.outputs))
-            for (int64_t b = 0; b < t.columns * c.item_size[k]; b += 64) _mm_prefetch(p[k] + 6 * next[k] + b, _MM_HINT_T1);
-        pieces.run(columns, p, step, t.turned);
+        if (plain)
+          work.run(columns, reinterpret_cast<void**>(p), c.scalars, work.writes);
+        else
+          pieces.run(columns, p, step, t.turned);
         for (int k = 0; k < c.operands; ++k)
           if (p[k]) p[k] += next[k];
       }
     }
-    if (work.streams) _mm_sfence();
+    if (work.streams()) _mm_sfence();
   };
   // Tiles follow each other along what is turned, where the next one's lines are neighbours of this one's.
   const int64_t tasks = plan.count / (height * width) * down * across;
@@ -263,21 +284,21 @@ bool streamed(const Elementwise& c) {
 
 void for_each_run(const Elementwise& c, Run run, bool copies) {
   const bool one = c.plan.contiguous(c.operands);
-  Work work{run, copies, false};
+  Work work{run, copies};
   if (c.plan.count < kParallel && one) return contiguous(c, work, 0, c.plan.count);
   if (c.plan.count < kTile) return blocks(c, work, 0, c.plan.count);
-  work.streams = streamed(c);
+  if (streamed(c)) work.writes = Writes::stream;
   if (!one) {
     Tiles t(c);
     if (t.along >= 0) {
       for (int k = 0; k < c.outputs; ++k)  // a line that is written in two pieces would be written twice
-        work.streams = work.streams && c.plan.size[c.plan.rank - 1] * c.item_size[k] % 64 == 0;
+        if (work.streams()) work.writes = c.plan.size[c.plan.rank - 1] * c.item_size[k] % 64 == 0 ? Writes::past : Writes::cached;
       return tiles(c, work, t);
     }
   }
   auto part = [&](int64_t begin, int64_t end) {
     one ? contiguous(c, work, begin, end) : blocks(c, work, begin, end);
-    if (work.streams) _mm_sfence();
+    if (work.streams()) _mm_sfence();
   };
   if (c.plan.count < kParallel) return part(0, c.plan.count);
   // Shares are multiples of a block: they begin at cache lines, and only the last one has a ragged end.

@@ -10,10 +10,13 @@ inline constexpr int64_t kQuantum = 16;  // a run's length is a multiple of this
 /// it is written past the caches, which also spares reading it first.
 inline constexpr int64_t kStreamed = int64_t(1) << 25;
 
+/// How outputs are written. Those past the caches begin at a cache line; `stream` says too that inputs go on beyond the run, so that it pays to ask a
+/// page ahead for what the hardware would bring too late.
+enum class Writes : uint8_t { cached, past, stream };
+
 /// n elements, contiguous. The last elements of a tensor are padded, never computed by other code: an element's value
 /// does not depend on where it stands, nor on the number of threads.
-/// With `streams` outputs begin at a cache line, and may be written past the caches.
-using Run = void (*)(int64_t n, void* const* operands, const Scalar* scalars, bool streams);
+using Run = void (*)(int64_t n, void* const* operands, const Scalar* scalars, Writes writes);
 
 /// Whether the outputs are too large for the caches, and are not read by the call, since then they have been fetched already.
 bool streamed(const Elementwise& call);

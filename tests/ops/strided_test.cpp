@@ -207,27 +207,75 @@ TEST(Strided, StoresPastTheCaches) {
   }
 }
 
+// Whole lines and interleaved planes that are copied from memory to memory, and their neighbours that may not be. Each is as large as it has to be.
+TEST(Strided, LinesPastTheCaches) {
+  const AnyTensor floats = pattern({(1 << 24) + (1 << 20)}, DType::float32, 5), bytes = floats.to(DType::uint8);
+  const AnyTensor shorts = floats.to(DType::int16), doubles = floats.slice(0, 0, 1 << 23).to(DType::float64);
+  const auto of = [](const AnyTensor& all, const Shape& shape) {
+    int64_t n = 1;
+    for (int64_t size : shape) n *= size;
+    return all.slice(0, 0, n).view(shape);
+  };
+  const auto second = [&](int64_t n) {
+    return floats.slice(0, floats.numel() - 2 * n + 1, floats.numel(), 2);
+  };  // ends where memory does
+  const auto planes = [&](int64_t n, int64_t k, int64_t height, int64_t width) {
+    return of(floats, {n, k, height, width}).permute({0, 2, 3, 1});
+  };
+  const AnyTensor views[] = {second((1 << 23) + 21),
+                             of(floats, {2060, 8192}).slice(1, 1, 8192, 2),
+                             of(floats, {2100, 8030}).slice(1, 0, 8030, 2),  // rows that are not whole lines
+                             of(floats, {1 << 18, 67}).slice(1, 2, 34),
+                             of(bytes, {1 << 16, 260}).slice(1, 4, 260).unsqueeze(0).expand({3, 1 << 16, 256}),
+                             of(shorts, {1 << 18, 67}).slice(1, 3, 67).unsqueeze(1).expand({1 << 18, 2, 64}),
+                             of(doubles, {1 << 16, 67}).slice(1, 3, 67).unsqueeze(1).expand({1 << 16, 2, 64}),
+                             of(floats, {64 * 130, 1024}).view({64, 130, 16, 64}).transpose(1, 2),
+                             of(floats, {2, 131072, 2, 32}).permute({2, 1, 0, 3}),
+                             flip(of(floats, {2060, 4096}), {0}),
+                             planes(90, 3, 176, 176),
+                             planes(3, 2, 1200, 1200),
+                             planes(2, 4, 1024, 1040),
+                             planes(2, 4, 1024, 1039),
+                             flip(planes(2, 3, 1200, 1200), {1})};
+  for (const AnyTensor& x : views) {
+    const AnyTensor y = x.contiguous();
+    int longest = 0;
+    for (int d = 1; d < x.dim(); ++d)
+      if (x.shape()[d] > x.shape()[longest]) longest = d;
+    const int64_t n = x.shape()[longest];
+    for (int64_t i = 0; i < 4; ++i) {  // small pieces take the ways that are compared with loops over indices above
+      auto piece = [&](const AnyTensor& t) { return t.slice(longest, n * i / 4, n * (i + 1) / 4).contiguous(); };
+      ASSERT_TRUE(equal(piece(y), piece(x))) << "strides " << x.stride() << ", piece " << i;
+    }
+  }
+}
+
 TEST(Strided, RowsPastTheCaches) {
   AnyTensor x = draw({4096, 2064}, -3, 3, 1, DType::float32), g = draw({4096, 2064}, -1, 1, 2, DType::float32);
   AnyTensor w = draw({2064}, -1, 1, 3, DType::float32), b = draw({2064}, -1, 1, 4, DType::float32);
   NoGrad no_grad;
-  AnyTensor y = softmax(x, 1), dx = softmax_backward(g, y, 1), l = log_softmax(x, 1), n = layer_norm(x, {2064}, w, b);
-  AnyTensor dn;
-  {
+  AnyTensor y = softmax(x, 1), dx = softmax_backward(g, y, 1), l = log_softmax(x, 1), n = layer_norm(x, {2064}, w, b),
+            m = rms_norm(x, {2064}, w);
+  auto gradient = [](auto&& f, const AnyTensor& x, const AnyTensor& g) {
     EnableGrad with;
     AnyTensor p = x.detach().requires_grad_();
-    dn = grad({layer_norm(p, {2064}, w, b)}, {p}, {g})[0];
-  }
+    return grad({f(p)}, {p}, {g})[0];
+  };
+  auto normed = [&](const AnyTensor& p) { return layer_norm(p, {2064}, w, b); };
+  auto rms = [&](const AnyTensor& p) { return rms_norm(p, {2064}, w); };
+  auto logs = [&](const AnyTensor& p) { return log_softmax(p, 1); };
+  const AnyTensor dn = gradient(normed, x, g), dm = gradient(rms, x, g), dl = gradient(logs, x, g);
   for (int64_t r : {0, 1, 2047, 2048, 4095}) {
     auto part = [&](const AnyTensor& t) { return t.slice(0, r, r + 1).clone(); };
     AnyTensor s = part(x), v = part(g);
     EXPECT_EQ(elements(part(y)), elements(softmax(s, 1))) << r;
     EXPECT_EQ(elements(part(dx)), elements(softmax_backward(v, softmax(s, 1), 1))) << r;
     EXPECT_EQ(elements(part(l)), elements(log_softmax(s, 1))) << r;
-    EXPECT_EQ(elements(part(n)), elements(layer_norm(s, {2064}, w, b))) << r;
-    EnableGrad with;
-    AnyTensor p = s.detach().requires_grad_();
-    EXPECT_EQ(elements(part(dn)), elements(grad({layer_norm(p, {2064}, w, b)}, {p}, {v})[0])) << r;
+    EXPECT_EQ(elements(part(n)), elements(normed(s))) << r;
+    EXPECT_EQ(elements(part(m)), elements(rms(s))) << r;
+    EXPECT_EQ(elements(part(dn)), elements(gradient(normed, s, v))) << r;
+    EXPECT_EQ(elements(part(dm)), elements(gradient(rms, s, v))) << r;
+    EXPECT_EQ(elements(part(dl)), elements(gradient(logs, s, v))) << r;
   }
 }
 

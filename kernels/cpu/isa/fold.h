@@ -16,6 +16,8 @@ namespace gradus::cpu {
 inline namespace GRADUS_ISA {
 namespace {
 
+struct Add;
+
 /// The first n of a packet's elements; the rest are zero bits.
 template <class Bits, class V> GRADUS_FN V load_first(const void* from, int64_t n) {
 #if defined(__AVX512F__)
@@ -124,10 +126,18 @@ template <class Op, class T> struct Folding {
     }
     return sum;
   }
-  static P block(const T* x, const Parameters& s) {
+  /// kStep 2: of every second element; the element after the last one must be there.
+  template <int kStep = 1> static P block(const T* x, const Parameters& s) {
     auto take = [&](int i) {
-      expect(x + i * kLanes);
-      return Op::take(get(x + i * kLanes), s.center, s.p);
+      const T* from = x + i * kLanes * kStep;
+      for (int k = 0; k < kStep; ++k) expect(from + k * kLanes);
+      if constexpr (kStep == 1) return Op::take(get(from), s.center, s.p);
+      using V = typename P::V;
+      V a = load_bits<V>(from), b = load_bits<V>(from + kLanes);
+      return [&]<int... I>(std::integer_sequence<int, I...>) {
+        return Op::take(P(__builtin_shufflevector(a, b, 2 * I...)), s.center, s.p);
+      }
+      (std::make_integer_sequence<int, kLanes>());
     };
     P a[8];
     for (int k = 0; k < 8; ++k) a[k] = P(Op::template kFirst<A>);
@@ -164,6 +174,9 @@ template <class Op, class T> struct Folding {
   static void line(Tree& tree, const Reduce& r, const char* x, int64_t n, const Parameters& s) {
     if (!r.gather) return run(tree, reinterpret_cast<const T*>(x), n, s);
     const int64_t step = r.gone_x[r.gone_rank - 1];
+    if constexpr (std::is_same_v<Op, Add> && std::is_same_v<T, float>)  // others are not worth the code
+      if (step == 2 * sizeof(T) && r.x_item == sizeof(T))
+        for (; n > kBlock; n -= kBlock, x += kBlock * step) tree.push(block<2>(reinterpret_cast<const T*>(x), s));
     alignas(64) T buffer[kBlock];
     for (int64_t m; n > 0; n -= m, x += m * step) {
       m = n < kBlock ? n : kBlock;

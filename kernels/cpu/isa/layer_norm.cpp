@@ -12,31 +12,44 @@ namespace {
 
 template <class T> using Acc = accumulate_t<T>;
 
-/// One row. The passes after the first find it in the first-level cache, so the variance is summed from true deviations.
-template <class T, bool kCenter> void row(T* y, Acc<T>* mean, Acc<T>* rstd, const T* x, const Acc<T>* weight, const Acc<T>* bias,
-                                          int64_t n, Acc<T> eps, bool streams) {
+/// A row's results, once its mean and deviation are known.
+template <class T> struct Normalized {
+  using P = Packet<T>;
+  const T* x = nullptr;
+  T* y = nullptr;
+  P middle = 0, scale = 0;
+
+  template <class Width> GRADUS_FN P at(int64_t i, Width part, const Acc<T>* weight, const Acc<T>* bias) const {
+    P v = rounded((load(x + i, part) - middle) * scale);
+    if (weight) v = rounded(v * load(weight + i, part));
+    return bias ? v + load(bias + i, part) : v;
+  }
+};
+
+/// Mean and deviation of one row. The passes after the first find it in the first-level cache, so the variance is summed from true deviations.
+/// aside(i) is work on the packet at i that waits for memory where this computes.
+template <class T, bool kCenter, class F>
+GRADUS_FN void measure(Normalized<T>& row, Acc<T>* mean, Acc<T>* rstd, const T* x, T* y, int64_t n, Acc<T> eps, F aside) {
   using P = Packet<T>;
   P middle = 0;
   if constexpr (kCenter) {
     P s[4] = {0, 0, 0, 0};
-    sweep4<T>(n, [&](int64_t i, auto part, int k) { s[k] = s[k] + load(x + i, part); });
+    sweep4<T>(n, [&](int64_t i, auto part, int k) {
+      s[k] = s[k] + load(x + i, part);
+      expect(x + n + i);
+      aside(i);
+    });
     *mean = sum_of((s[0] + s[1]) + (s[2] + s[3])) / Acc<T>(n);
     middle = P(*mean);
   }
   P q[4] = {0, 0, 0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P d = only(load(x + i, part) - middle, part);
-    expect(x + n + i);
     q[k] = q[k] + d * d;
+    if constexpr (!kCenter) expect(x + n + i), aside(i);
   });
   *rstd = 1 / std::sqrt(sum_of((q[0] + q[1]) + (q[2] + q[3])) / Acc<T>(n) + eps);
-  P scale = P(*rstd);
-  sweep<T>(n, [&](int64_t i, auto part) {
-    P v = (load(x + i, part) - middle) * scale;
-    if (weight) v = v * load(weight + i, part);
-    if (bias) v = v + load(bias + i, part);
-    store_past(y + i, v, part, streams);
-  });
+  row = {x, y, middle, P(*rstd)};
 }
 
 /// sum = x + residual, which stays in the caches.
@@ -49,15 +62,32 @@ template <class T> const T* add(T* sum, const T* x, const T* residual, int64_t n
   return sum;
 }
 
+/// The gradient of a row, once the means over it are known.
+template <class T> struct RowGradient {
+  using P = Packet<T>;
+  const T *g = nullptr, *x = nullptr;
+  T* dx = nullptr;
+  P middle = 0, scale = 0, along = 0, level = 0;
+
+  template <class Width> GRADUS_FN P at(int64_t i, Width part, const Acc<T>* weight) const {
+    P v = load(g + i, part);
+    if (weight) v = rounded(v * load(weight + i, part));
+    return (v - level - (load(x + i, part) - middle) * along) * scale;
+  }
+};
+
 /// With h = (x - mean) * rstd and v = g * weight: dx = rstd * (v - mean(v) - h * mean(v * h)); dweight += g * h, dbias += g.
+/// Where `past` is given, it is the row before, whose dx is written past the caches while this row is read, and becomes this row.
 template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dweight, Acc<T>* dbias, const T* g, const T* x,
                                                                const Acc<T>* weight, Acc<T> mean, Acc<T> rstd, int64_t n,
-                                                               bool streams, bool more) {
+                                                               RowGradient<T>* past, bool more) {
   using P = Packet<T>;
   P middle = P(mean), scale = P(rstd), s[2] = {0, 0}, q[2] = {0, 0};
+  const RowGradient<T> before = past ? *past : RowGradient<T>{};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P v = load(g + i, part), h = (load(x + i, part) - middle) * scale;
     expect(g + n + i);
+    if (past) expect(x + n + i);
     if constexpr (kSums) {
       store(dweight + i, load(dweight + i, part) + v * h, part);
       if (dbias) store(dbias + i, load(dbias + i, part) + v, part);
@@ -65,16 +95,20 @@ template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dw
     if (weight) v = v * load(weight + i, part);
     if constexpr (kCenter) s[k % 2] = s[k % 2] + v;
     q[k % 2] = q[k % 2] + v * h;  // v is zero beyond the row
+    if (before.dx) store_past(before.dx + i, before.at(i, part, weight), part, true);
   });
   if (!dx) return;
   P along = P(sum_of(q[0] + q[1]) / Acc<T>(n)) * scale, level = kCenter ? P(sum_of(s[0] + s[1]) / Acc<T>(n)) : P(0);
+  const RowGradient<T> row{g, x, dx, middle, scale, along, level};
+  if (past) {
+    *past = row;
+    return;
+  }
   sweep<T>(n, [&](int64_t i, auto part) {
-    P v = load(g + i, part);
-    if (weight) v = v * load(weight + i, part);
     expect(x + n + i);
-    v = (v - level - (load(x + i, part) - middle) * along) * scale;
+    P v = rounded(row.at(i, part, weight));
     if (more) v = v + load(dx + i, part);
-    store_past(dx + i, v, part, streams);
+    store(dx + i, v, part);
   });
 }
 
@@ -90,12 +124,24 @@ void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Arra
     const bool streams = rows_stream<T>(y.data, n, y.count);
     with(bool(mean), [&](auto center) {
       parallel_for(rows, kParallel / (4 * n) + 1, [&](int64_t begin, int64_t end) {
+        const auto *w = weight.as<Acc<T>>(), *b = bias.as<Acc<T>>();
+        Normalized<T> now;  // past the caches a row is written while the next one is measured
+        auto write = [&](int64_t i) {
+          if (now.y) store_past(now.y + i, now.at(i, Whole{}, w, b), true);
+        };
         for (int64_t r = begin; r < end; ++r) {
           const T* from = x.as<T>() + r * n;
           if (sum) from = add(sum.as<T>() + r * n, from, residual.as<T>() + r * n, n);
-          row<T, center>(y.as<T>() + r * n, mean.as<Acc<T>>() + (center ? r : 0), rstd.as<Acc<T>>() + r, from, weight.as<Acc<T>>(),
-                         bias.as<Acc<T>>(), n, Acc<T>(eps), streams);
+          auto *m = mean.as<Acc<T>>() + (center ? r : 0), *deviation = rstd.as<Acc<T>>() + r;
+          T* to = y.as<T>() + r * n;
+          if (streams) {
+            measure<T, center>(now, m, deviation, from, to, n, Acc<T>(eps), write);
+          } else {
+            measure<T, center>(now, m, deviation, from, to, n, Acc<T>(eps), [](int64_t) {});
+            sweep<T>(n, [&](int64_t i, auto part) { store(to + i, now.at(i, part, w, b), part); });
+          }
         }
+        if (streams) sweep<T>(n, [&](int64_t i, auto) { write(i); });
         _mm_sfence();
       });
     });
@@ -119,6 +165,7 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
       with(bool(mean), [&](auto center) {
         with(sums, [&](auto s) {
           parallel_for(stretches, kParallel / (8 * n * stretch) + 1, [&](int64_t begin, int64_t end) {
+            RowGradient<T> past;
             for (int64_t k = begin; k < end; ++k) {
               A* sum = partial.as<A>() + (s ? k * 2 * n : 0);
               if (s)
@@ -126,8 +173,10 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
               for (int64_t r = k * stretch; r < rows && r < (k + 1) * stretch; ++r)
                 row_backward<T, center, s>(dx ? dx.as<T>() + r * n : nullptr, sum, dbias ? sum + n : nullptr, g.as<T>() + r * n,
                                            x.as<T>() + r * n, weight.as<A>(), center ? mean.as<A>()[r] : A(0), rstd.as<A>()[r], n,
-                                           streams, accumulate);
+                                           streams ? &past : nullptr, accumulate);
             }
+            if (past.dx)
+              sweep<T>(n, [&](int64_t i, auto part) { store_past(past.dx + i, past.at(i, part, weight.as<A>()), part, true); });
             _mm_sfence();
           });
         });

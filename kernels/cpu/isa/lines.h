@@ -54,7 +54,7 @@ template <int kPlanes, int kPacket> GRADUS_FN V in_turn(const V (&plane)[kPlanes
     constexpr auto number = [](int l) { return kPacket * kFloats + l; };
     // The first plane's lanes are put in their places with the second's; a lane whose plane has come stays.
     all = __builtin_shufflevector(all, plane[kPlane],
-                                  (number(L) % kPlanes == kPlane                ? kFloats + number(L) / kPlanes
+                                  (number(L) % kPlanes == kPlane             ? kFloats + number(L) / kPlanes
                                    : kPlane == 1 && number(L) % kPlanes == 0 ? number(L) / kPlanes
                                                                              : L)...);
   };

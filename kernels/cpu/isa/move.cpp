@@ -10,7 +10,7 @@ inline namespace GRADUS_ISA {
 namespace {
 
 /// Half types meet every other type in float; numbers that do not fit an integer are cut as the processor cuts them.
-template <class To, class From> void convert(int64_t n, void* const* p, const Scalar*, bool) {
+template <class To, class From> void convert(int64_t n, void* const* p, const Scalar*, Writes) {
   auto* y = static_cast<To*>(p[0]);
   auto* x = static_cast<const From*>(p[1]);
   if constexpr (std::is_same_v<accumulate_t<To>, float> && std::is_same_v<accumulate_t<From>, float>) {
@@ -26,19 +26,19 @@ template <class To, class From> void convert(int64_t n, void* const* p, const Sc
   }
 }
 
-template <class T> void copy_run(int64_t n, void* const* p, const Scalar*, bool streams) {
+template <class T> void copy_run(int64_t n, void* const* p, const Scalar*, Writes writes) {
   auto *y = static_cast<char*>(p[0]), *x = static_cast<char*>(p[1]);
   int64_t bytes = n * int64_t(sizeof(T));
   using V = PacketF::V;
-  if (streams)
+  if (writes != Writes::cached)
     for (; bytes >= kRegister; bytes -= kRegister, y += kRegister, x += kRegister) {
-      expect_page(x);
+      if (writes == Writes::stream) expect_page(x);
       store_stream(reinterpret_cast<float*>(y), PacketF(load_bits<V>(x)));
     }
   __builtin_memmove(y, x, size_t(bytes));
 }
 
-template <class T> void select(int64_t n, void* const* p, const Scalar*, bool) {
+template <class T> void select(int64_t n, void* const* p, const Scalar*, Writes) {
   auto *y = static_cast<T*>(p[0]), *a = static_cast<T*>(p[2]), *b = static_cast<T*>(p[3]);
   auto* condition = static_cast<const int8_t*>(p[1]);
   using Lanes = Number<T, 16>;
@@ -79,7 +79,7 @@ void fill(const Array& y, Scalar value) {
   run_over("fill", {&y},
            dispatch_all("fill", y.dtype,
                         []<class T>() -> Run {
-                          return [](int64_t n, void* const* p, const Scalar* s, bool) {
+                          return [](int64_t n, void* const* p, const Scalar* s, Writes) {
                             T v = s[0].to<T>(), *to = static_cast<T*>(p[0]);
                             for (int64_t i = 0; i < n; ++i) to[i] = v;
                           };

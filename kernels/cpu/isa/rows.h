@@ -17,24 +17,24 @@ template <class P, class T> Values<P> parameters(const Scalar* scalars) {
   return v;
 }
 
-template <class T, class Row> void forward(int64_t n, void* const* p, const Scalar* scalars, bool streams) {
+template <class T, class Row> void forward(int64_t n, void* const* p, const Scalar* scalars, Writes writes) {
   using P = Packet<T>;
   constexpr int kLanes = sizeof(P) / sizeof(accumulate_t<T>);
   auto *y = static_cast<T*>(p[0]), *a = static_cast<T*>(p[1]), *b = static_cast<T*>(p[2]);
   Values<P> v = parameters<P, T>(scalars);
   for (int64_t i = 0; i < n; i += kLanes) {
-    if (streams) {
+    if (writes == Writes::stream) {
       expect_page(a + i);
       if constexpr (Row::kInputs == 2) expect_page(b + i);
     }
     v.a = load(a + i);
     if constexpr (Row::kInputs == 2) v.b = load(b + i);
-    store_past(y + i, Row::forward(v), streams);
+    store_past(y + i, Row::forward(v), writes != Writes::cached);
   }
 }
 
 /// One pass over memory for all gradients of an op. What the row's text does not read is not loaded, and was not even saved.
-template <class T, class Row> void backward(int64_t n, void* const* p, const Scalar* scalars, bool streams) {
+template <class T, class Row> void backward(int64_t n, void* const* p, const Scalar* scalars, Writes writes) {
   using P = Packet<T>;
   constexpr int kLanes = sizeof(P) / sizeof(accumulate_t<T>);
   using Needs = Gradients<Row>;
@@ -42,7 +42,7 @@ template <class T, class Row> void backward(int64_t n, void* const* p, const Sca
   auto *a = static_cast<T*>(p[3]), *b = static_cast<T*>(p[4]), *y = static_cast<T*>(p[5]);
   Values<P> v = parameters<P, T>(scalars);
   for (int64_t i = 0; i < n; i += kLanes) {
-    if (streams) {
+    if (writes == Writes::stream) {
       expect_page(g + i);
       if constexpr (Needs::kSeen & kUsesA) expect_page(a + i);
       if constexpr (Needs::kSeen & kUsesB) expect_page(b + i);
@@ -53,16 +53,16 @@ template <class T, class Row> void backward(int64_t n, void* const* p, const Sca
     if constexpr (Needs::kSeen & kUsesB) v.b = load(b + i);
     if constexpr (Needs::kSeen & kUsesY) v.y = load(y + i);
     if constexpr (!Needs::kA.is_g) {
-      if (da) store_past(da + i, Row::gradient_a(v), streams);
+      if (da) store_past(da + i, Row::gradient_a(v), writes != Writes::cached);
     }
     if constexpr (Row::kInputs == 2 && !Needs::kB.is_g) {
-      if (db) store_past(db + i, Row::gradient_b(v), streams);
+      if (db) store_past(db + i, Row::gradient_b(v), writes != Writes::cached);
     }
   }
 }
 
 /// Comparisons and predicates: bools out.
-template <class T, class Row> void test(int64_t n, void* const* p, const Scalar*, bool) {
+template <class T, class Row> void test(int64_t n, void* const* p, const Scalar*, Writes) {
   using P = Packet<T>;
   constexpr int kLanes = sizeof(P) / sizeof(accumulate_t<T>);
   auto* y = static_cast<int8_t*>(p[0]);

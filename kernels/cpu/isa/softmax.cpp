@@ -56,26 +56,28 @@ template <class T, bool kLog> void row(T* y, const T* x, int64_t n) {
 }
 
 /// Rows that are written past the caches, to the same bits: while the exponentials of one row are computed, memory takes the results of
-/// the row before and brings the row after. `kept` has room for two rows, unless kLog.
+/// the row before and brings the row after, whose largest element is found. `kept` has room for two rows, unless kLog.
 template <class T, bool kLog> void rows_past(T* y, const T* x, int64_t n, int64_t count, T* kept) {
   using P = Packet<T>;
-  const int64_t ahead = n + 1024;     // the end of the next row is read soon after its own exponentials are
-  P top = 0, last_top = 0, last = 0;  // last: what a row's results lack, the factor or the logarithm
+  const int64_t ahead = n + 1024;                 // a page beyond where the next row is being read
+  P top = largest(x, n), last_top = 0, last = 0;  // last: what a row's results lack, the factor or the logarithm
   T* now = kept;
   T* before = kLog ? kept : kept + n;
   auto result = [&](int64_t i) { return kLog ? (load(x - n + i) - last_top) - last : load(before + i) * last; };
   for (int64_t r = 0; r < count; ++r, x += n, y += n) {
-    top = largest(x, n);
-    P s[4] = {0, 0, 0, 0};
+    const bool more = r + 1 < count;
+    P s[4] = {0, 0, 0, 0}, m[4] = {kLowest<T>, kLowest<T>, kLowest<T>, kLowest<T>};
     sweep4<T>(n, [&](int64_t i, auto, int k) {
       P e = exp(load(x + i) - top);
       expect(x + ahead + i);
+      if (more) m[k] = larger(m[k], load(x + n + i));
       if constexpr (!kLog) store(now + i, e);
       s[k] = s[k] + e;
       if (r > 0) store_stream(y - n + i, result(i));
     });
     Acc<T> total = total_of<T>(s);
     last = P(kLog ? Acc<T>(std::log(total)) : 1 / total), last_top = top;
+    top = P(largest_of(larger(larger(m[0], m[1]), larger(m[2], m[3]))));
     std::swap(now, before);
   }
   sweep<T>(n, [&](int64_t i, auto) { store_stream(y - n + i, result(i)); });
@@ -104,19 +106,39 @@ template <class T, bool kLog, class Width> void columns(T* y, const T* x, int64_
   }
 }
 
-template <class T, bool kLog> void row_backward(T* dx, const T* g, const T* y, int64_t n, bool streams) {
+/// The gradient of a row, once its total is known.
+template <class T, bool kLog> struct RowGradient {
+  using P = Packet<T>;
+  const T *g = nullptr, *y = nullptr;
+  T* dx = nullptr;
+  P total = 0;
+
+  template <class Width> GRADUS_FN P at(int64_t i, Width part) const {
+    P v = load(g + i, part), p = load(y + i, part);
+    return kLog ? v - exp(p) * total : p * (v - total);
+  }
+};
+
+/// Where `past` is given, it is the row before, whose gradient is written past the caches while this row is read, and becomes this row.
+template <class T, bool kLog> void row_backward(T* dx, const T* g, const T* y, int64_t n, RowGradient<T, kLog>* past = nullptr) {
   using P = Packet<T>;
   P s[4] = {0, 0, 0, 0};
+  const RowGradient<T, kLog> before = past ? *past : RowGradient<T, kLog>{};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P v = load(g + i, part);
     expect(g + n + i);
+    if (past) expect(y + n + i);
     s[k] = s[k] + (kLog ? v : v * load(y + i, part));
+    if (before.dx) store_past(before.dx + i, before.at(i, part), part, true);
   });
-  P total = P(sum_of((s[0] + s[1]) + (s[2] + s[3])));
+  const RowGradient<T, kLog> row{g, y, dx, P(sum_of((s[0] + s[1]) + (s[2] + s[3])))};
+  if (past) {
+    *past = row;
+    return;
+  }
   sweep<T>(n, [&](int64_t i, auto part) {
-    P v = load(g + i, part), p = load(y + i, part);
     expect(y + n + i);
-    store_past(dx + i, kLog ? v - exp(p) * total : p * (v - total), part, streams);
+    store(dx + i, row.at(i, part), part);
   });
 }
 template <class T, bool kLog, class Width>
@@ -178,10 +200,17 @@ void softmax_backward(const Array& dx, const Array& g, const Array& y, int axis,
   if (y.count == 0) return;
   Rows r = rows_of(y, axis);
   dispatch_float("softmax_backward", y.dtype, [&]<class T>() {
-    const bool streams = rows_stream<T>(dx.data, r.n, y.count);
     with(log, [&](auto l) {
+      if (r.inner == 1 && rows_stream<T>(dx.data, r.n, y.count))
+        return parallel_for(r.outer, kParallel / (8 * r.n) + 1, [&](int64_t begin, int64_t end) {
+          RowGradient<T, l> past;
+          for (int64_t at = begin * r.n; at < end * r.n; at += r.n)
+            row_backward<T, l>(dx.as<T>() + at, g.as<T>() + at, y.as<T>() + at, r.n, &past);
+          sweep<T>(r.n, [&](int64_t i, auto part) { store_past(past.dx + i, past.at(i, part), part, true); });
+          _mm_sfence();
+        });
       share<T>(
-          r, [&](int64_t at) { row_backward<T, l>(dx.as<T>() + at, g.as<T>() + at, y.as<T>() + at, r.n, streams); },
+          r, [&](int64_t at) { row_backward<T, l>(dx.as<T>() + at, g.as<T>() + at, y.as<T>() + at, r.n); },
           [&](int64_t at, auto width) {
             columns_backward<T, l>(dx.as<T>() + at, g.as<T>() + at, y.as<T>() + at, r.n, r.inner, width);
           });

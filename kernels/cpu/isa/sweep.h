@@ -46,6 +46,12 @@ template <class P> GRADUS_FN P only(P x, Part part) {
   return x;
 }
 
+/// x as memory would hold it: no product that is left to be fused with a sum, which the compiler does in some loops and not in others.
+template <class P> GRADUS_FN P rounded(P x) {
+  asm("" : "+x"(x.v));
+  return x;
+}
+
 /// f(i, part) for the packets of T that cover [0, n).
 template <class T, class F> GRADUS_FN void sweep(int64_t n, F&& f) {
   constexpr int kLanes = kLanesOf<T>;

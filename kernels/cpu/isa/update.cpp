@@ -3,6 +3,7 @@
 // rule runs on whole packets, and what is left over at a part's end goes through a padded buffer, so that the same code computes it.
 #include "kernels/update.h"
 
+#include "kernels/cpu/isa/sweep.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
 #include "kernels/packet.h"
@@ -25,12 +26,6 @@ template <class T> [[gnu::noinline]] void multiply_out(const Update& u, int64_t 
     for (int64_t k = 0; k < count; ++k) to[k] = T(scale * Acc(row[j + k]));
     to += count, n -= count;
   }
-}
-
-/// x as memory would hold it: no product that is left to be fused with a sum.
-template <class P> GRADUS_FN P rounded(P x) {
-  asm("" : "+x"(x.v));
-  return x;
 }
 
 /// Elements begin .. begin + n of one parameter.
