@@ -11,6 +11,7 @@ inline namespace GRADUS_ISA {
 namespace {
 
 template <class T> using Acc = accumulate_t<T>;
+constexpr int64_t kBeyond = 512;  // elements of the row after next: its beginning is read as soon as the next row ends
 
 /// A row's results, once its mean and deviation are known.
 template <class T> struct Normalized {
@@ -86,8 +87,8 @@ template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dw
   const RowGradient<T> before = past ? *past : RowGradient<T>{};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
     P v = load(g + i, part), h = (load(x + i, part) - middle) * scale;
-    expect(g + n + i);
-    if (past) expect(x + n + i);
+    expect(g + n + kBeyond + i);
+    if (past) expect(x + n + kBeyond + i);
     if constexpr (kSums) {
       store(dweight + i, load(dweight + i, part) + v * h, part);
       if (dbias) store(dbias + i, load(dbias + i, part) + v, part);

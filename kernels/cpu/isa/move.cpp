@@ -32,7 +32,7 @@ template <class T> void copy_run(int64_t n, void* const* p, const Scalar*, Write
   using V = PacketF::V;
   if (writes != Writes::cached)
     for (; bytes >= kRegister; bytes -= kRegister, y += kRegister, x += kRegister) {
-      if (writes == Writes::stream) expect_page(x);
+      if (writes == Writes::stream) expect_ahead(x);
       store_stream(reinterpret_cast<float*>(y), PacketF(load_bits<V>(x)));
     }
   __builtin_memmove(y, x, size_t(bytes));

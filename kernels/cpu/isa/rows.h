@@ -24,8 +24,8 @@ template <class T, class Row> void forward(int64_t n, void* const* p, const Scal
   Values<P> v = parameters<P, T>(scalars);
   for (int64_t i = 0; i < n; i += kLanes) {
     if (writes == Writes::stream) {
-      expect_page(a + i);
-      if constexpr (Row::kInputs == 2) expect_page(b + i);
+      expect_ahead(a + i);
+      if constexpr (Row::kInputs == 2) expect_ahead(b + i);
     }
     v.a = load(a + i);
     if constexpr (Row::kInputs == 2) v.b = load(b + i);
@@ -43,10 +43,10 @@ template <class T, class Row> void backward(int64_t n, void* const* p, const Sca
   Values<P> v = parameters<P, T>(scalars);
   for (int64_t i = 0; i < n; i += kLanes) {
     if (writes == Writes::stream) {
-      expect_page(g + i);
-      if constexpr (Needs::kSeen & kUsesA) expect_page(a + i);
-      if constexpr (Needs::kSeen & kUsesB) expect_page(b + i);
-      if constexpr (Needs::kSeen & kUsesY) expect_page(y + i);
+      expect_ahead(g + i);
+      if constexpr (Needs::kSeen & kUsesA) expect_ahead(a + i);
+      if constexpr (Needs::kSeen & kUsesB) expect_ahead(b + i);
+      if constexpr (Needs::kSeen & kUsesY) expect_ahead(y + i);
     }
     v.g = load(g + i);
     if constexpr (Needs::kSeen & kUsesA) v.a = load(a + i);

@@ -37,9 +37,10 @@ template <class T> bool rows_stream(const void* to, int64_t n, int64_t count) {
 }
 /// Brings the packet at `from` nearer: what the next row reads, while this one computes.
 template <class T> GRADUS_FN void expect(const T* from) { _mm_prefetch(reinterpret_cast<const char*>(from), _MM_HINT_T1); }
-/// The same for what lies a page further, where a stream is read and written past the caches: the hardware, which follows the reads, does not run
-/// far enough ahead while the core computes and writes.
-template <class T> GRADUS_FN void expect_page(const T* from) { expect(reinterpret_cast<const char*>(from) + 4096); }
+/// The same for what lies a page and a half further, where a stream is read and written past the caches: the hardware, which follows the reads, does
+/// not run far enough ahead while the core computes and writes, and begins each page anew.
+inline constexpr int64_t kAheadBytes = 6144;
+template <class T> GRADUS_FN void expect_ahead(const T* from) { expect(reinterpret_cast<const char*>(from) + kAheadBytes); }
 
 }  // namespace GRADUS_ISA
 }  // namespace gradus::cpu
