@@ -127,10 +127,10 @@ const BatchNorm kBatchNorms[] = {
     {"of the third", {256, 256, 14, 14}},
     {"out of that", {256, 1024, 14, 14}},
     {"its last", {256, 2048, 7, 7}},
-    {"a small batch of it", {32, 2048, 7, 7}},
+    {"a small batch of it", {48, 2048, 7, 7}},
     {"rows", {4096, 1024}},
-    {"a sequence", {64, 256, 128}},
-    {"volumes", {8, 64, 16, 16, 16}},
+    {"a sequence", {128, 256, 128}},
+    {"volumes", {16, 64, 16, 16, 16}},
 };
 /// (N, C, ...) with channels last.
 Shape last(const Shape& s) {
@@ -198,7 +198,7 @@ TEST(Cudnn, ABatchNormsChannelsComeLast) {
     EXPECT_EQ(task.eps, 1e-5);
     ASSERT_TRUE(batch_norm_of(task, job, {4096, 1024}, DType::float32));  // as each lies
     EXPECT_EQ(task.operand[cuda::dnn::kInput], (cuda::dnn::Layout{{4096, 1024, 1, 1}, {1024, 1, 1024, 1024}}));
-    ASSERT_TRUE(batch_norm_of(task, job, {64, 256, 128}, DType::float32));
+    ASSERT_TRUE(batch_norm_of(task, job, {128, 256, 128}, DType::float32));
     EXPECT_EQ(task.operand[cuda::dnn::kInput], (cuda::dnn::Layout{{64, 256, 128, 1}, {256 * 128, 1, 256, 256}}));
   }
 }
@@ -302,9 +302,9 @@ TEST(Cudnn, WhatItIsNotAskedFor) {
   const Mould shared(q, DType::bfloat16, {1024 * 64, 0, 64, 1});  // heads that are one
   EXPECT_FALSE(attention_task(task, x.array, x.array, shared.array, shared.array, {}, p));
   for (Job job : {Job::batch_norm, Job::batch_norm_gradient}) {
-    EXPECT_TRUE(batch_norm_of(task, job, {64, 64, 16, 16}, DType::float32));
-    EXPECT_FALSE(batch_norm_of(task, job, {63, 64, 16, 16}, DType::float32));         // too little to make a plan for
-    EXPECT_FALSE(batch_norm_of(task, job, {64, 64, 16, 16}, DType::float32, false));  // a channel's pixels beside each other
+    EXPECT_TRUE(batch_norm_of(task, job, {256, 64, 16, 16}, DType::float32));
+    EXPECT_FALSE(batch_norm_of(task, job, {255, 64, 16, 16}, DType::float32));         // too little to make a plan for
+    EXPECT_FALSE(batch_norm_of(task, job, {256, 64, 16, 16}, DType::float32, false));  // a channel's pixels beside each other
     EXPECT_FALSE(batch_norm_of(task, job, {512, 64, 16, 16}, DType::float64));
     EXPECT_FALSE(batch_norm_of(task, job, {1 << 20, 2048, 1, 1}, DType::float32));  // more than 32 bits count
   }
