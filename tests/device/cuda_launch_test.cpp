@@ -173,7 +173,7 @@ TEST(CudaLaunch, ErrorsTellAnElementwiseOpsOperands) {
   register_backend(DeviceType::cpu, &real, nullptr);
   EXPECT_EQ(texts[0], "mul of float32, 60 elements: refused; its operands are [4, 1, 3] [5, 1], its results [4, 5, 3]");
   EXPECT_EQ(texts[1], "mul of float32, 20 elements: refused; its operands are [1, 5] [4, 1], its results [4, 5]");
-  EXPECT_EQ(texts[2], "mul of float32, 60 elements: refused; its operands are [4, 5, 3] [5, 1], its results [4, 5, 3]");
+  EXPECT_EQ(texts[2], "mul of float32, 60 elements: refused; its operands are [4, 5, 3] [4, 1, 3] [5, 1], its results [4, 5, 3]");
   EXPECT_EQ(texts[3], "mul of float32, 60 elements: refused; its operands are [4, 5, 3] [5, 1], its results [4, 5, 3]");
   EXPECT_EQ(texts[4], "where of float32, 12 elements: refused; its operands are [4, 1, 3] [4, 1, 3] [], its results [4, 1, 3]");
   EXPECT_EQ(texts[5], "add: no memory");

@@ -199,7 +199,7 @@ TEST(Cudnn, ABatchNormsChannelsComeLast) {
     ASSERT_TRUE(batch_norm_of(task, job, {4096, 1024}, DType::float32));  // as each lies
     EXPECT_EQ(task.operand[cuda::dnn::kInput], (cuda::dnn::Layout{{4096, 1024, 1, 1}, {1024, 1, 1024, 1024}}));
     ASSERT_TRUE(batch_norm_of(task, job, {128, 256, 128}, DType::float32));
-    EXPECT_EQ(task.operand[cuda::dnn::kInput], (cuda::dnn::Layout{{64, 256, 128, 1}, {256 * 128, 1, 256, 256}}));
+    EXPECT_EQ(task.operand[cuda::dnn::kInput], (cuda::dnn::Layout{{128, 256, 128, 1}, {256 * 128, 1, 256, 256}}));
   }
 }
 
