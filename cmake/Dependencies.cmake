@@ -189,11 +189,15 @@ elseif(GRADUS_WITH_CUDA)
 endif()
 
 # cuDNN through its graph API. Its headers lie beside CUDA's or are the system's; those of its frontend the system's, or where
-# cmake/cudnn_frontend.sh has put them. Nothing of it is linked: the library is opened when it is first asked, and may be missing.
-gradus_switch(CUDNN "cuDNN for convolutions and attention on NVIDIA GPUs")
+# cmake/cudnn_frontend.sh has put them. Nothing of it is linked: the library is opened when it is first asked, and may be missing. Where a GPU is
+# emulated, its graphs are too.
+gradus_switch(CUDNN "cuDNN for convolutions, attention and batch norms on NVIDIA GPUs")
 set(cudnn_found FALSE)
 set(cudnn_why_not "kernels for NVIDIA GPUs are out")
-if(GRADUS_CUDNN AND GRADUS_WITH_CUDA)
+set(cudnn_how "cuDNN, emulated")
+if(GRADUS_CUDNN AND GRADUS_WITH_CUDA AND GRADUS_CUDA_EMULATOR)
+  set(cudnn_found TRUE)
+elseif(GRADUS_CUDNN AND GRADUS_WITH_CUDA)
   set(frontend_wanted 1.32)
   set(frontend_cache "$ENV{XDG_CACHE_HOME}")
   if(NOT frontend_cache)
@@ -226,8 +230,9 @@ if(GRADUS_CUDNN AND GRADUS_WITH_CUDA)
   if(GRADUS_CUDNN_LIBRARY)
     get_filename_component(GRADUS_CUDNN_FOLDER ${GRADUS_CUDNN_LIBRARY} DIRECTORY)
   endif()
+  set(cudnn_how "cuDNN ${cudnn_version}, frontend ${frontend_version}; opened when a GPU is used")
 endif()
-gradus_decide(CUDNN ${cudnn_found} "cuDNN ${cudnn_version}, frontend ${frontend_version}; opened when a GPU is used" "${cudnn_why_not}: our own kernels")
+gradus_decide(CUDNN ${cudnn_found} "${cudnn_how}" "${cudnn_why_not}: our own kernels")
 
 # What the library's own sources see and nobody else: the repository root (kernels/...), private headers, GRADUS_WITH_<PART>.
 function(gradus_private_settings target)

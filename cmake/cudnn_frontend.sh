@@ -21,7 +21,7 @@ done
 [ ! -f "$found/cudnn_frontend.h" ] && [ ! -f /usr/include/cudnn_frontend.h ] && [ ! -f /usr/local/include/cudnn_frontend.h ] || exit 0
 
 give_up() {
-  echo "cudnn_frontend.sh: $1; convolutions and attention on a GPU will be our own kernels" >&2
+  echo "cudnn_frontend.sh: $1; convolutions, attention and batch norms on a GPU will be our own kernels" >&2
   exit 0
 }
 work=$(mktemp -d)

@@ -237,6 +237,9 @@ template <class A> struct Statistics {
   A *mean, *rstd, *running_mean, *running_var;
   double eps, momentum;
 };
+template <class A> __device__ double moved(const Statistics<A>& by, A running, double value) {
+  return (1 - by.momentum) * double(running) + by.momentum * value;
+}
 /// A warp a statistic.
 template <class A> __global__ void __launch_bounds__(kThreads)
     finish(const Statistics<A> to, const Moments<A>* sums, const Channels v) {
@@ -251,10 +254,17 @@ template <class A> __global__ void __launch_bounds__(kThreads)
   if (lane_of_team(32) != 0) return;
   const double count = double(v.per_statistic());
   to.mean[s] = A(all.mean), to.rstd[s] = A(1 / ::sqrt(all.squares / count + to.eps));
-  auto move = [&](A* running, double value) {
-    if (running) running[s] = A((1 - to.momentum) * double(running[s]) + to.momentum * value);
-  };
-  move(to.running_mean, all.mean), move(to.running_var, all.squares / (count - 1));
+  if (to.running_mean) to.running_mean[s] = A(moved(to, to.running_mean[s], all.mean));
+  if (to.running_var) to.running_var[s] = A(moved(to, to.running_var[s], all.squares / (count - 1)));
+}
+
+/// From the statistics of a batch that are there, as finish does it.
+template <class A> __global__ void __launch_bounds__(kThreads) move_running_of(const Statistics<A> to, int64_t c, double count) {
+  const int64_t k = int64_t(blockIdx.x) * kThreads + threadIdx.x;
+  if (k >= c) return;
+  const double var = 1 / (double(to.rstd[k]) * double(to.rstd[k])) - to.eps;
+  if (to.running_mean) to.running_mean[k] = A(moved(to, to.running_mean[k], double(to.mean[k])));
+  if (to.running_var) to.running_var[k] = A(moved(to, to.running_var[k], (var > 0 ? var : 0) * count / (count - 1)));
 }
 
 template <class A> __global__ void __launch_bounds__(kThreads) rstd_of(A* rstd, const A* var, int64_t c, double eps) {
@@ -460,6 +470,18 @@ void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Ar
     normalise<T>(y, residual ? sum : x, mean.as<A>(), rstd.as<A>(), weight, bias, v);
   });
   check_launch("channel_norm", {&x});
+}
+
+/// For whoever has mean and rstd from elsewhere (cuda/dnn). That is as exact as rstd: var + eps to its last digit.
+void move_running(const Array& running_mean, const Array& running_var, const Array& mean, const Array& rstd, int64_t per_channel,
+                  double eps, double momentum) {
+  dispatch_float("channel_norm", mean.dtype, [&]<class T>() {
+    using A = accumulate_t<T>;
+    move_running_of<<<blocks_for(mean.count), kThreads, 0, stream()>>>(
+        Statistics<A>{mean.as<A>(), rstd.as<A>(), running_mean.as<A>(), running_var.as<A>(), eps, momentum}, mean.count,
+        double(per_channel));
+  });
+  check_launch("channel_norm", {&mean});
 }
 
 void channel_norm_fixed(const Array& y, const Array& rstd, const Array& x, const Array& mean, const Array& var, const Array& weight,

@@ -29,8 +29,8 @@ template <class... Call> void check_with(const Call&... call) {
 
 }  // namespace
 
-std::string described(const Elementwise& c) {
-  return std::string(c.op) + " of " + name(c.dtype) + " over " + text(c.plan.rank, c.plan.size);
+std::string described(const Elementwise& c) {  // the plan has merged and turned its axes; the op tells the operands' own
+  return std::string(c.op) + " of " + name(c.dtype) + ", " + std::to_string(c.plan.count) + " elements";
 }
 std::string described(const char* op, std::initializer_list<const Array*> arrays) {
   std::string what = std::string(op) + " of";

@@ -98,6 +98,8 @@ const KernelTable& table() {
     t.conv2d_backward_weight = dnn::conv2d_backward_weight;
     t.attention = dnn::attention;
     t.attention_backward = dnn::attention_backward;
+    t.channel_norm = dnn::channel_norm;
+    t.channel_norm_backward = dnn::channel_norm_backward;
 #endif
     return t;
   }();

@@ -2,6 +2,7 @@
 #include "gradus/ops/elementwise.h"
 
 #include <cmath>
+#include <typeinfo>
 
 #include "gradus/ops/create.h"
 #include "kernels/functors.h"
@@ -48,6 +49,23 @@ void plan(Elementwise& call, const AnyTensor& result, const AnyTensor* const* op
   call.plan.set(r.shape.rank, r.shape.size, views, call.operands);
 }
 
+/// A device's own error, which knows no more than the plan, with what was handed on.
+[[noreturn, gnu::cold, gnu::noinline]] void fail_with_operands(const Error& e, const Elementwise& call,
+                                                               const AnyTensor* const* operands) {
+  std::string read, written;
+  for (int k = 0; k < call.operands; ++k)
+    if (operands[k] && operands[k]->defined()) (k < call.outputs ? written : read) += " " + to_string(operands[k]->shape());
+  fail<Error>(e.what(), "; its operands are", read, ", its results", written);
+}
+void run(ElementwiseKernel* kernel, const Elementwise& call, const AnyTensor* const* operands) {
+  try {
+    kernel(call);
+  } catch (const Error& e) {
+    if (typeid(e) != typeid(Error)) throw;  // the others are about the call, and say what
+    fail_with_operands(e, call, operands);
+  }
+}
+
 struct ElementwiseNode final : Node {
   const Row& row;
   Scalar scalars[2];
@@ -80,7 +98,7 @@ struct ElementwiseNode final : Node {
     call.scalars = scalars;
     const AnyTensor* operands[] = {&out[0], &out[1], &g, &a, &b, &y};
     plan(call, out[0] ? out[0] : out[1], operands);
-    kernel(row.name, row.backward, g)(call);
+    run(kernel(row.name, row.backward, g), call, operands);
     for (int i = 0; i < 2; ++i)
       if (out[i]) grads[i] = std::move(out[i]);
   }
@@ -156,7 +174,7 @@ AnyTensor compute(const char* op, ElementwiseKernel* kernel, const AnyTensor* co
   call.scalars = s;
   const AnyTensor* operands[] = {&y, in[0], inputs > 1 ? in[1] : nullptr, inputs > 2 ? in[2] : nullptr};
   plan(call, y, operands);
-  kernel(call);
+  run(kernel, call, operands);
   return y;
 }
 
@@ -240,7 +258,7 @@ AnyTensor& apply_in_place(const Row& row, AnyTensor& x, const AnyTensor* other, 
     call.scalars = scalars;
     const AnyTensor* operands[] = {&x, &x, other ? &b : nullptr};
     plan(call, x, operands);
-    kernel(row.name, row.forward, x)(call);
+    run(kernel(row.name, row.forward, x), call, operands);
   }
   written_in_place(x, recorded);  // before the output is saved: its version is the new one
   if (recorded) {

@@ -6,10 +6,12 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/reduce_plan.h"
+#include "kernels/table.h"
 
 using namespace gradus;
 using cuda::Divider;
 using cuda::Part;
+using gradus::testing::message_of;
 
 namespace {
 
@@ -143,7 +145,38 @@ TEST(CudaLaunch, ErrorsNameTheOpAndWhatItWorkedOn) {
   for (Update& u : list) u.rule = UpdateRule::adam, u.dtype = DType::bfloat16, u.count = 500;
   EXPECT_EQ(cuda::described(list.data(), 2), "update: adam of 2 parameters of bfloat16, 1000 elements");
   EXPECT_EQ(cuda::described(list.data(), 0), "update of nothing");
-  EXPECT_EQ(cuda::described(call({2, 3}, {{3, 1}, {1, 2}}, {&memory, &memory})), "test of float32 over [2, 3]");
+  EXPECT_EQ(cuda::described(call({2, 3}, {{3, 1}, {1, 2}}, {&memory, &memory})), "test of float32, 6 elements");
+}
+
+// Not as the plan has them, which has merged, dropped and turned axes.
+TEST(CudaLaunch, ErrorsTellAnElementwiseOpsOperands) {
+  static const KernelTable real = kernels(DeviceType::cpu);
+  static KernelTable refusing = real;
+  AnyTensor a = ones({4, 1, 3}).to(DType::float32).requires_grad_(), b = ones({5, 1}).to(DType::float32), y = a * b;
+  refusing.mul = refusing.mul_backward =
+      refusing.where = [](const Elementwise& c) { throw Error(cuda::described(c) + ": refused"); };
+  refusing.add = [](const Elementwise&) { throw OutOfMemory("add: no memory"); };
+  register_backend(DeviceType::cpu, &refusing, nullptr);
+  const std::string texts[] = {
+      message_of<Error>([&] { a* b; }),
+      message_of<Error>([&] { b.transpose(0, 1) * a.select(2, 0); }),
+      message_of<Error>([&] {
+        y.backward(ones({4, 5, 3}).to(DType::float32));
+      }),
+      message_of<Error>([&] {
+        AnyTensor z = y.detach();
+        z *= b;
+      }),
+      message_of<Error>([&] { where(a.detach() > 0, a, 0); }),
+      message_of<OutOfMemory>([&] { a + b; }),
+  };
+  register_backend(DeviceType::cpu, &real, nullptr);
+  EXPECT_EQ(texts[0], "mul of float32, 60 elements: refused; its operands are [4, 1, 3] [5, 1], its results [4, 5, 3]");
+  EXPECT_EQ(texts[1], "mul of float32, 20 elements: refused; its operands are [1, 5] [4, 1], its results [4, 5]");
+  EXPECT_EQ(texts[2], "mul of float32, 60 elements: refused; its operands are [4, 5, 3] [4, 1, 3] [5, 1], its results [4, 5, 3]");
+  EXPECT_EQ(texts[3], "mul of float32, 60 elements: refused; its operands are [4, 5, 3] [5, 1], its results [4, 5, 3]");
+  EXPECT_EQ(texts[4], "where of float32, 12 elements: refused; its operands are [4, 1, 3] [4, 1, 3] [], its results [4, 1, 3]");
+  EXPECT_EQ(texts[5], "add: no memory");
 }
 
 #else

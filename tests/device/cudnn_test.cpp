@@ -3,6 +3,8 @@
 #include "tests/check.h"
 
 #if GRADUS_WITH_CUDNN
+#include <dlfcn.h>
+
 #include "gradus/core/tuning.h"
 #include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/dnn/tasks.h"
@@ -32,6 +34,13 @@ constexpr const char* kH100 = R"({
 /// Versions before 9.8 want a GPU, and engines that are made from source a driver.
 bool cannot_tell(const std::string& why) {
   return why.find("available starting 9.8") != std::string::npos || why.find("PREREQUISITE_MISSING") != std::string::npos;
+}
+
+/// cuDNN compiles some engines itself, and says that there are none where it finds no driver. It only looks for it before it compiles, so the
+/// stub that CUDA has for linkers will do.
+bool driver_or_stub() {
+  static const bool there = dlopen("libcuda.so.1", RTLD_NOW) || dlopen(GRADUS_CUDA_STUBS "/libcuda.so", RTLD_NOW);
+  return there;
 }
 
 /// An array of which only the layout is looked at.
@@ -101,7 +110,98 @@ bool attention_of(Task& task, const Shape& q, int64_t keys, DType t, bool causal
   return !gradient || add_gradients(task, y.array, db.array, Array{}, y.array);
 }
 
+struct BatchNorm {
+  const char* of;
+  Shape x;
+};
+const BatchNorm kBatchNorms[] = {
+    {"the stem of ResNet-18 for CIFAR", {512, 64, 32, 32}},
+    {"its blocks", {512, 128, 16, 16}},
+    {"its next", {512, 256, 8, 8}},
+    {"its last", {512, 512, 4, 4}},
+    {"the stem of ResNet-50", {256, 64, 112, 112}},
+    {"within a bottleneck", {256, 64, 56, 56}},
+    {"out of one", {256, 256, 56, 56}},
+    {"of the second stage", {256, 128, 28, 28}},
+    {"out of it", {256, 512, 28, 28}},
+    {"of the third", {256, 256, 14, 14}},
+    {"out of that", {256, 1024, 14, 14}},
+    {"its last", {256, 2048, 7, 7}},
+    {"a small batch of it", {48, 2048, 7, 7}},
+    {"rows", {4096, 1024}},
+    {"a sequence", {128, 256, 128}},
+    {"volumes", {16, 64, 16, 16, 16}},
+};
+/// (N, C, ...) with channels last.
+Shape last(const Shape& s) {
+  Shape to = s;
+  int64_t step = s[1];
+  for (int d = s.rank - 1; d >= 0; --d) {
+    if (d == 1) continue;
+    to[d] = step, step *= s[d];
+  }
+  to[1] = 1;
+  return to;
+}
+bool batch_norm_of(Task& task, Job job, const Shape& shape, DType t, bool channels_last = true) {
+  Mould x(shape, t, channels_last ? last(shape) : Mould::row_major(shape));
+  x.array.contiguous = !channels_last || shape.rank == 2;
+  return batch_norm_task(task, job, x.array, 1e-5);
+}
+
 }  // namespace
+
+CUDNN_TEST(AnH100HasEnginesForBatchNorms) {
+  for (DType t : {DType::float32, DType::float16, DType::bfloat16})
+    for (Job job : {Job::batch_norm, Job::batch_norm_gradient})
+      for (const BatchNorm& b : kBatchNorms) {
+        Task task{};
+        ASSERT_TRUE(batch_norm_of(task, job, b.x, t)) << b.of;
+        EXPECT_TRUE(task.deterministic);
+        for (int sm : {80, 90}) EXPECT_EQ(invalid(task, sm), "") << b.of;
+        if (!driver_or_stub()) GTEST_SKIP() << "neither a driver nor its stub";
+        const std::string why = unsupported(task, kH100, 90);
+        if (cannot_tell(why)) GTEST_SKIP() << why;
+        EXPECT_EQ(why, "") << b.of << name(t) << int(job);
+      }
+}
+
+// Which is why it is not asked: its engines take several channels at a time.
+CUDNN_TEST(AnH100HasNoEngineForOddChannels) {
+  for (auto [t, channels] : {std::pair{DType::float32, 1}, {DType::float32, 2}, {DType::bfloat16, 4}})
+    for (Job job : {Job::batch_norm, Job::batch_norm_gradient}) {
+      Task task{};
+      EXPECT_FALSE(batch_norm_of(task, job, {512, 64 + channels, 32, 32}, t));
+      ASSERT_TRUE(batch_norm_of(task, job, {512, 64, 32, 32}, t));
+      for (cuda::dnn::Layout& at : task.operand)
+        if (at.present()) at.size[1] += channels, at.stride[3] += channels, at.stride[2] = at.stride[3] * at.size[3];
+      for (cuda::dnn::Layout& at : task.operand)
+        if (at.present()) at.stride[0] = at.stride[2] * at.size[2];
+      if (!driver_or_stub()) GTEST_SKIP() << "neither a driver nor its stub";
+      EXPECT_NE(unsupported(task, kH100, 90), "");
+    }
+}
+
+TEST(Cudnn, ABatchNormsChannelsComeLast) {
+  const int64_t n = 512, c = 64, h = 48, w = 32;
+  for (Job job : {Job::batch_norm, Job::batch_norm_gradient}) {
+    Task task{};
+    ASSERT_TRUE(batch_norm_of(task, job, {n, c, h, w}, DType::bfloat16));
+    const cuda::dnn::Layout elements{{n, c, h, w}, {h * w * c, 1, w * c, c}}, channels{{1, c, 1, 1}, {c, 1, c, c}};
+    for (int k : {cuda::dnn::kInput, cuda::dnn::kNormed}) EXPECT_EQ(task.operand[k], elements);
+    for (int k : {cuda::dnn::kScale, cuda::dnn::kMean, cuda::dnn::kRstd}) EXPECT_EQ(task.operand[k], channels);
+    const bool forward = job == Job::batch_norm;
+    EXPECT_EQ(task.operand[cuda::dnn::kShift].present(), forward);
+    EXPECT_EQ(task.operand[cuda::dnn::kInputGradient].present(), !forward);
+    EXPECT_EQ(task.operand[cuda::dnn::kScaleGradient].present(), !forward);
+    EXPECT_EQ(task.operand[cuda::dnn::kShiftGradient].present(), !forward);
+    EXPECT_EQ(task.eps, 1e-5);
+    ASSERT_TRUE(batch_norm_of(task, job, {4096, 1024}, DType::float32));  // as each lies
+    EXPECT_EQ(task.operand[cuda::dnn::kInput], (cuda::dnn::Layout{{4096, 1024, 1, 1}, {1024, 1, 1024, 1024}}));
+    ASSERT_TRUE(batch_norm_of(task, job, {128, 256, 128}, DType::float32));
+    EXPECT_EQ(task.operand[cuda::dnn::kInput], (cuda::dnn::Layout{{128, 256, 128, 1}, {256 * 128, 1, 256, 256}}));
+  }
+}
 
 CUDNN_TEST(AnH100HasEnginesForConvolutions) {
   for (DType t : {DType::float32, DType::float16, DType::bfloat16})
@@ -169,16 +269,19 @@ TEST(Cudnn, AThreadIsPreparedWhereThereIsNoGpuToo) {
   cuda::dnn::prepare_thread(0);
 }
 
-// cuDNN makes these from source and hands them to the driver: without one it finds that out first.
 CUDNN_TEST(AnH100HasEnginesForAttention) {
-  for (bool gradient : {false, true}) {
-    Task task{};
-    ASSERT_TRUE(attention_of(task, {32, 12, 1024, 64}, 1024, DType::bfloat16, true, gradient));
-    std::string why;
-    auto plan = make_plan_for(task, kH100, 90, &why);
-    if (cannot_tell(why)) GTEST_SKIP() << "no NVIDIA driver, or cuDNN older than 9.8";
-    EXPECT_TRUE(plan) << why;
-  }
+  for (DType t : {DType::float16, DType::bfloat16})
+    for (bool gradient : {false, true})
+      for (bool causal : {false, true})
+        for (auto [q, keys] :
+             {std::pair{Shape{32, 12, 1024, 64}, int64_t(1024)}, {{64, 8, 256, 128}, 512}, {{256, 12, 197, 64}, 197}}) {
+          Task task{};
+          ASSERT_TRUE(attention_of(task, q, keys, t, causal, gradient));
+          if (!driver_or_stub()) GTEST_SKIP() << "neither a driver nor its stub";
+          const std::string why = unsupported(task, kH100, 90);
+          if (cannot_tell(why)) GTEST_SKIP() << why;
+          EXPECT_EQ(why, "") << name(t) << gradient << causal << q[2];
+        }
 }
 
 TEST(Cudnn, WhatItIsNotAskedFor) {
@@ -198,6 +301,13 @@ TEST(Cudnn, WhatItIsNotAskedFor) {
   EXPECT_FALSE(attention_task(task, x.array, x.array, x.array, x.array, {}, {.dropout = 0.1}));
   const Mould shared(q, DType::bfloat16, {1024 * 64, 0, 64, 1});  // heads that are one
   EXPECT_FALSE(attention_task(task, x.array, x.array, shared.array, shared.array, {}, p));
+  for (Job job : {Job::batch_norm, Job::batch_norm_gradient}) {
+    EXPECT_TRUE(batch_norm_of(task, job, {256, 64, 16, 16}, DType::float32));
+    EXPECT_FALSE(batch_norm_of(task, job, {255, 64, 16, 16}, DType::float32));         // too little to make a plan for
+    EXPECT_FALSE(batch_norm_of(task, job, {256, 64, 16, 16}, DType::float32, false));  // a channel's pixels beside each other
+    EXPECT_FALSE(batch_norm_of(task, job, {512, 64, 16, 16}, DType::float64));
+    EXPECT_FALSE(batch_norm_of(task, job, {1 << 20, 2048, 1, 1}, DType::float32));  // more than 32 bits count
+  }
 }
 
 // Outer axes of any number, of which those of size 1 do not count.

@@ -93,6 +93,8 @@ class TaskGraph : public Graph {
       case Job::weight_gradient: weight_gradient(); break;
       case Job::attention: attention(); break;
       case Job::attention_gradient: attention_gradient(); break;
+      case Job::batch_norm: batch_norm(); break;
+      case Job::batch_norm_gradient: batch_norm_gradient(); break;
     }
   }
 
@@ -107,10 +109,7 @@ class TaskGraph : public Graph {
     const Layout& at = task_.operand[k];
     y->set_output(true).set_uid(k + 1).set_dim(four(at.size)).set_stride(four(at.stride)).set_data_type(operand_type(k));
   }
-  fe::DataType_t operand_type(int k) const {
-    const bool lse = k == kLse && (task_.job == Job::attention || task_.job == Job::attention_gradient);
-    return lse ? fe::DataType_t::FLOAT : type_of(task_);
-  }
+  fe::DataType_t operand_type(int k) const { return is_of_floats(task_.job, k) ? fe::DataType_t::FLOAT : type_of(task_); }
 
   template <class Attributes> Attributes window() const {
     return Attributes().set_padding(pair(task_.padding)).set_stride(pair(task_.stride)).set_dilation(pair(task_.dilation));
@@ -139,6 +138,18 @@ class TaskGraph : public Graph {
         sdpa_backward(input(kQ), input(kK), input(kV), input(kOut), input(kCotangent), input(kLse),
                       scores<fe::graph::SDPA_backward_attributes>().set_deterministic_algorithm(task_.deterministic));
     output(kQueryGradient, dq), output(kKeyGradient, dk), output(kValueGradient, dv);
+  }
+
+  void batch_norm() {
+    Tensor eps = tensor(float(task_.eps));
+    auto [y, mean, rstd, running_mean, running_var] =
+        batchnorm(input(kInput), input(kScale), input(kShift), fe::graph::Batchnorm_attributes().set_epsilon(eps));
+    output(kNormed, y), output(kMean, mean), output(kRstd, rstd);
+  }
+  void batch_norm_gradient() {
+    auto attributes = fe::graph::Batchnorm_backward_attributes().set_saved_mean_and_inv_variance(input(kMean), input(kRstd));
+    auto [dx, dscale, dshift] = batchnorm_backward(input(kNormed), input(kInput), input(kScale), attributes);
+    output(kInputGradient, dx), output(kScaleGradient, dscale), output(kShiftGradient, dshift);
   }
 
   const Task& task_;
@@ -240,6 +251,14 @@ class GraphPlan final : public Plan {
 
   /// Throws what cuDNN has against it.
   void build(cudnnHandle_t handle, std::shared_ptr<const fe::DeviceProperties> properties, int64_t most_workspace) {
+    choose(handle, properties, most_workspace);
+    need(graph_.build_plans(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE));
+    int64_t bytes = 0;
+    need(graph_.get_workspace_size(bytes));
+    workspace_ = size_t(bytes);
+  }
+  /// The same up to the choice of an engine: nothing is compiled.
+  void choose(cudnnHandle_t handle, std::shared_ptr<const fe::DeviceProperties> properties, int64_t most_workspace) {
     if (properties) graph_.set_device_properties(properties);
     need(graph_.validate());
     need(graph_.build_operation_graph(handle));
@@ -253,10 +272,6 @@ class GraphPlan final : public Plan {
     graph_.deselect_numeric_notes(unwanted);
     graph_.deselect_workspace_greater_than(most_workspace);
     need(graph_.check_support());
-    need(graph_.build_plans(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE));
-    int64_t bytes = 0;
-    need(graph_.get_workspace_size(bytes));
-    workspace_ = size_t(bytes);
   }
 
   /// Builds those that cuDNN deems best, times each on memory of its own, whatever lies there, and keeps the fastest. Waits for them. Where
@@ -371,6 +386,14 @@ std::unique_ptr<Plan> make_plan_for(const Task& task, const std::string& propert
   });
   if (why) *why = trouble;
   return trouble.empty() ? std::move(plan) : nullptr;
+}
+
+std::string unsupported(const Task& task, const std::string& properties, int sm) {
+  return trouble_of([&] {
+    auto device = std::make_shared<fe::DeviceProperties>();
+    need(device->deserialize({properties.begin(), properties.end()}));
+    GraphPlan(task, sm).choose(nullptr, device, int64_t(4) << 30);
+  });
 }
 
 std::string invalid(const Task& task, int sm) {

@@ -10,11 +10,21 @@
 
 namespace gradus::cuda::dnn {
 
-enum class Job : int64_t { convolution, input_gradient, weight_gradient, attention, attention_gradient };
+enum class Job : int64_t {
+  convolution,
+  input_gradient,
+  weight_gradient,
+  attention,
+  attention_gradient,
+  batch_norm,
+  batch_norm_gradient,
+};
 
 /// The operands of a task by number. A gradient stands in the place of what it is the gradient of: an input_gradient writes kX.
 enum ConvolutionOperand : int { kX, kW, kY, kBias };
 enum AttentionOperand : int { kQ, kK, kV, kOut, kLse, kCotangent, kQueryGradient, kKeyGradient, kValueGradient };
+/// kNormed is y or its gradient. Channels' numbers are float32.
+enum BatchNormOperand : int { kInput, kNormed, kScale, kShift, kMean, kRstd, kInputGradient, kScaleGradient, kShiftGradient };
 inline constexpr int kMostTaskOperands = 9;
 
 /// Four axes; without elements where the operand is absent.
@@ -35,9 +45,21 @@ struct Task {
   int64_t deterministic = true;  // a gradient of attention: must it be added up in a fixed order?
   int64_t tuned = false;         // is the fastest of several plans wanted, or the library's first?
   double scale = 1;
+  double eps = 0;  // of a batch_norm
   Layout operand[kMostTaskOperands];
   bool operator==(const Task&) const = default;
 };
+
+/// Whether operand k is of float32 whatever the task's dtype.
+inline bool is_of_floats(Job job, int k) {
+  switch (job) {
+    case Job::attention:
+    case Job::attention_gradient: return k == kLse;
+    case Job::batch_norm:
+    case Job::batch_norm_gradient: return k != kInput && k != kNormed && k != kInputGradient;
+    default: return false;
+  }
+}
 
 /// Made once for a task and run any number of times, from any thread.
 class Plan {
@@ -63,6 +85,10 @@ std::unique_ptr<Plan> make_plan(const Task& task, std::string* why = nullptr);
 /// The same for a GPU that need not be there, as cuDNN writes its properties down; sm: 90 for 9.0. Such a plan cannot run; it may
 /// want 4 GiB.
 std::unique_ptr<Plan> make_plan_for(const Task& task, const std::string& properties, int sm, std::string* why = nullptr);
+
+/// Empty where make_plan_for would find an engine that takes the task, or else what that said. Nothing is compiled, so a driver only has to
+/// be there.
+std::string unsupported(const Task& task, const std::string& properties, int sm);
 
 /// Empty where the graph keeps cuDNN's rules, as far as they are known without asking for engines.
 std::string invalid(const Task& task, int sm);

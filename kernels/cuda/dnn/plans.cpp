@@ -29,7 +29,8 @@ struct Hash {
 bool is_there() {
   static const bool there = [] {
     if (why_absent().empty()) return true;
-    std::fprintf(stderr, "gradus: %s: convolutions and attention on a GPU are this library's own kernels\n", why_absent().c_str());
+    std::fprintf(stderr, "gradus: %s: convolutions, attention and batch norms on a GPU are this library's own kernels\n",
+                 why_absent().c_str());
     return false;
   }();
   return there;

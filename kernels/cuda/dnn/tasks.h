@@ -16,4 +16,8 @@ bool attention_task(Task& task, const Array& y, const Array& q, const Array& k, 
 /// After attention_task: of an absent gradient, one without gaps.
 bool add_gradients(Task& task, const Array& dq, const Array& dk, const Array& dv, const Array& g);
 
+/// Of x whose channels come last, in whole 16 bytes, over a batch that is worth it: 2^22 elements. Elsewhere false. A gradient's operands
+/// are those of the forward pass, with what it writes in place of the bias.
+bool batch_norm_task(Task& task, Job job, const Array& x, double eps);
+
 }  // namespace gradus::cuda::dnn
