@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gradus/ops/elementwise.h"
+#include "src/core/borrowed.h"
 #include "src/ops/op.h"
 
 namespace gradus {
@@ -94,32 +95,7 @@ Tensor<int64_t> triu_indices(int64_t rows, int64_t columns, int64_t diagonal) {
 }
 
 AnyTensor from_blob(void* data, const Shape& shape, const Shape& stride, DType dtype, std::function<void(void*)> release) {
-  struct Borrowed : Storage {
-    std::function<void(void*)> user_release;
-  };
-  int64_t count = shape.numel(), reach = count > 0 ? 1 : 0;
-  if (!data && count > 0) fail<ValueError>("from_blob: null memory for shape ", shape);
-  if (stride.rank != shape.rank) fail<ShapeError>("from_blob: strides ", stride, " for shape ", shape);
-  for (int d = 0; d < shape.rank && count > 0; ++d) {
-    if (stride.size[d] < 0) fail<ValueError>("from_blob: strides ", stride, " are negative; flip() a view instead");
-    int64_t span;
-    if (__builtin_mul_overflow(stride.size[d], shape.size[d] - 1, &span) || __builtin_add_overflow(reach, span, &reach))
-      fail<ShapeError>("from_blob: strides ", stride, " of shape ", shape, " reach beyond what can be counted");
-  }
-  auto* s = new Borrowed;
-  s->bytes = size_t(reach) * item_size(dtype);
-  s->data = data;
-  s->user_release = std::move(release);
-  s->release = [](Storage* storage) {
-    auto* b = static_cast<Borrowed*>(storage);
-    if (b->user_release) b->user_release(b->data);
-    delete b;
-  };
-  Ref<Storage> owner(s);
-  AnyTensor y = empty({0}, dtype, kCPU);
-  y.impl()->storage = std::move(owner);
-  y.impl()->data = data;
-  return as_view(y, shape, stride, 0);
+  return borrowed("from_blob", data, shape, stride, dtype, kCPU, std::move(release));
 }
 AnyTensor from_blob(void* data, const Shape& shape, DType dtype, std::function<void(void*)> release) {
   Shape stride;
