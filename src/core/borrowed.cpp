@@ -72,7 +72,7 @@ Ref<Storage> storage_of(void* data, size_t bytes, Device device, std::function<v
 
 AnyTensor borrowed(const char* op, void* data, const Shape& shape, const Shape& stride, DType dtype, Device device,
                    std::function<void(void*)> give_back, const Stream* owner) {
-  int64_t count = shape.numel(), reach = count > 0 ? 1 : 0;
+  int64_t count = check_sizes(op, shape), reach = count > 0 ? 1 : 0;
   if (!data && count > 0) fail<ValueError>(op, ": null memory for shape ", shape);
   if (stride.rank != shape.rank) fail<ShapeError>(op, ": strides ", stride, " for shape ", shape);
   for (int d = 0; d < shape.rank && count > 0; ++d) {

@@ -106,7 +106,7 @@ AnyTensor borrow(dlpack::ManagedTensor* managed, const Stream* producer) {
   if (t.ndim > 0 && !t.shape) fail<ValueError>("from_dlpack: ", t.ndim, " dimensions without a shape");
   DType dtype = type_of(t.dtype);
   Shape shape(t.shape, size_t(t.ndim)), stride = shape;
-  int64_t count = shape.numel(), step = 1;
+  int64_t count = check_sizes("from_dlpack", shape), step = 1;
   for (int d = shape.rank - 1; d >= 0; --d) {
     stride[d] = t.strides ? t.strides[d] : step;
     if (shape[d] < 2 && stride[d] < 0) stride[d] = 0;  // of an axis that is never walked along

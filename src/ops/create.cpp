@@ -10,12 +10,19 @@
 namespace gradus {
 
 AnyTensor full(const Shape& shape, Scalar value, DType dtype, Device device) {
+  check_sizes("full", shape);
   AnyTensor y = empty(shape, dtype, device);
   kernel("full", &KernelTable::fill, y)(array(y), value);
   return y;
 }
-AnyTensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
-AnyTensor ones(const Shape& shape, DType dtype, Device device) { return full(shape, 1, dtype, device); }
+AnyTensor zeros(const Shape& shape, DType dtype, Device device) {
+  check_sizes("zeros", shape);
+  return full(shape, 0, dtype, device);
+}
+AnyTensor ones(const Shape& shape, DType dtype, Device device) {
+  check_sizes("ones", shape);
+  return full(shape, 1, dtype, device);
+}
 
 AnyTensor full_like(const AnyTensor& x, Scalar value) {
   check_defined("full_like", x);
@@ -62,6 +69,7 @@ AnyTensor logspace(double start, double end, int64_t n, double base, DType dtype
 
 AnyTensor eye(int64_t n, int64_t m, DType dtype, Device device) {
   if (m == -1) m = n;
+  check_sizes("eye", {n, m});
   AnyTensor y = zeros({n, m}, dtype, device);
   int64_t length = std::min(n, m);
   if (length == 0) return y;
@@ -101,7 +109,7 @@ AnyTensor from_blob(void* data, const Shape& shape, DType dtype, std::function<v
   Shape stride;
   stride.rank = shape.rank;
   int64_t step = 1;
-  shape.numel();  // throws where the sizes make no sense
+  check_sizes("from_blob", shape);
   for (int d = shape.rank - 1; d >= 0; --d) stride.size[d] = step, step *= shape.size[d];
   return from_blob(data, shape, stride, dtype, std::move(release));
 }

@@ -45,5 +45,6 @@ inline void run_table(const std::vector<WrongCall>& table, bool begins_with_op =
     ASSERT_EQ(x.grad().sum().item(), 12) << "the process goes on";
   }
 }
+inline void run_table_of_files(const std::vector<WrongCall>& table) { run_table(table, false); }
 
 }  // namespace gradus::testing
