@@ -1,5 +1,5 @@
-// Devices, streams, copies and recorded steps through the CUDA runtime. The runtime is linked into the library; it looks for the driver when it is first
-// asked for something, so a program starts without one.
+// Devices, streams, copies and recorded steps through the CUDA runtime. The runtime is linked into the library; it looks for the driver when
+// it is first asked for something, so a program starts without one.
 #include "kernels/accelerator.h"
 
 #include <array>
