@@ -49,6 +49,9 @@ GRADUS_FORMULA first_share(N g, N lesser, N greater) {
 }
 /// The slope of pow(x, p): nothing where p is 0, also at x = 0, where pow(x, -1) is infinite.
 GRADUS_FORMULA pow_slope(N x, N p) { return where(p == 0, zero(x), p * pow(x, p - 1)); }
+/// The part of g that goes to a where y = pow(a, b), and that to b: nothing to a where b is 0, and nothing to b where 0 stays 0 or 1.
+GRADUS_FORMULA base_share(N g, N a, N b) { return where(b == 0, zero(g), g * (b * pow(a, b - 1))); }
+GRADUS_FORMULA exponent_share(N g, N a, N b, N y) { return where((a == 0) & (b >= 0), zero(g), g * (y * log(a))); }
 /// The slope of y = pow(s, x) in x. A power of 0 is 0, 1 or (x < 0) infinite; the first two have a slope of 0, not of 0 * log(0).
 GRADUS_FORMULA rpow_slope(N y, N s) { return where((s == 0) & (y <= 1), zero(y), y * log(s)); }
 /// With the sign of b, as in Python.
@@ -70,6 +73,7 @@ template <class T, int kLanes> GRADUS_FN Number<T, kLanes> floor_divide_of(Numbe
     return where(b == 0, a / b, where(whole == 0, 0 * (a / b), whole));
   }
 }
+GRADUS_HD constexpr Probe floor_divide_of(Probe a, Probe b) { return Probe::any(a, b); }
 #undef GRADUS_FORMULA
 
 template <class N> struct Values { N g, a, b, y, s, t; };  // s and t: the scalar parameters

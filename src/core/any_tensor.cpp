@@ -52,8 +52,8 @@ AnyTensor make(const Shape& shape, const Shape& stride, int64_t count, DType dty
   return AnyTensor(std::move(owner));
 }
 
-int64_t counted(const Shape& shape, DType dtype) {
-  int64_t count = shape.numel(), bytes;
+int64_t counted(const char* op, const Shape& shape, DType dtype) {
+  int64_t count = check_sizes(op, shape), bytes;
   if (__builtin_mul_overflow(count, int64_t(item_size(dtype)), &bytes))
     fail<OutOfMemory>("out of memory: shape ", shape, " of ", dtype, " has more bytes than can be counted");
   return count;
@@ -64,7 +64,7 @@ int64_t counted(const Shape& shape, DType dtype) {
 AnyTensor empty(const Shape& shape, DType dtype, Device device) {
   Shape stride;
   stride.rank = shape.rank;
-  int64_t count = counted(shape, dtype), step = 1;
+  int64_t count = counted("empty", shape, dtype), step = 1;
   for (int d = shape.rank - 1; d >= 0; --d) stride.size[d] = step, step *= shape.size[d];
   return make(shape, stride, count, dtype, device);
 }
@@ -75,7 +75,7 @@ AnyTensor empty_like(const AnyTensor& x, DType dtype) {
   const Impl& from = *x.impl();
   if (!from.dense || item_size(dtype) > item_size(from.dtype)) {
     if (from.contiguous || !from.dense) return empty(from.shape, dtype, x.device());
-    counted(from.shape, dtype);
+    counted("empty_like", from.shape, dtype);
   }
   AnyTensor y = make(from.shape, from.stride, from.count, dtype, x.device());
   y.impl()->contiguous = from.contiguous;
@@ -83,7 +83,7 @@ AnyTensor empty_like(const AnyTensor& x, DType dtype) {
 }
 
 AnyTensor empty_strided(const Shape& shape, const Shape& stride, DType dtype, Device device) {
-  AnyTensor y = make(shape, stride, counted(shape, dtype), dtype, device);
+  AnyTensor y = make(shape, stride, counted("empty_strided", shape, dtype), dtype, device);
   y.impl()->layout_changed();
   if (!y.impl()->dense) fail<ShapeError>("empty_strided: strides ", stride, " of shape ", shape, " leave gaps or overlap");
   return y;

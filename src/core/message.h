@@ -25,4 +25,7 @@ template <class E, class... Parts> [[noreturn, gnu::cold, gnu::noinline]] void f
   throw E(message);
 }
 
+/// The product of the sizes. Throws ShapeError, named after the op, for a negative size or where it does not fit in 63 bits.
+int64_t check_sizes(const char* op, const Shape& shape);
+
 }  // namespace gradus

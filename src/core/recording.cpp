@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "gradus/autograd/mode.h"
 #include "gradus/core/capture.h"
@@ -45,8 +46,7 @@ StepRecording::~StepRecording() {
   give_back_kept();
 }
 void StepRecording::give_back_kept() noexcept {
-  for (void* block : kept_) accelerator(device_).free(device_.index, block);
-  kept_.clear();
+  for (Storage* s : std::exchange(kept_, {})) s->release(s);
 }
 
 void StepRecording::begin() {
@@ -167,7 +167,7 @@ void StepRecording::written(Storage& storage) { written_now_.insert(&storage); }
 bool StepRecording::gone(Storage& storage) noexcept {
   written_now_.erase(&storage);
   if (storage.device != device_ || made_now_.erase(&storage) > 0) return false;
-  kept_.push_back(storage.context);
+  kept_.push_back(&storage);
   return true;
 }
 

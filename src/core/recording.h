@@ -46,7 +46,7 @@ class StepRecording final : public Recording {
   void written(Storage& storage);
   /// Memory of the device is taken, within the step or beside it.
   void made(Storage& storage) { made_now_.insert(&storage); }
-  /// Storage goes. True where its memory must not be given back now: it was there before the step, so recorded tasks may read it.
+  /// Storage goes. True where it was there before the step, so recorded tasks may read it: it is released with the recording.
   bool gone(Storage& storage) noexcept;
   /// A tensor that the step has not used and drops: its memory is given back when the recording is done.
   void drop_later(AnyTensor x) { dropped_.push_back(std::move(x)); }
@@ -87,7 +87,7 @@ class StepRecording final : public Recording {
   std::unordered_set<Storage*> written_now_;  // not owned: while recording, what goes makes room
   std::vector<Ref<Storage>> written_;
   std::unordered_set<Storage*> made_now_;  // not owned, while recording
-  std::vector<void*> kept_;                // blocks of the device's memory that the step gave up, until the recording goes
+  std::vector<Storage*> kept_;             // of the device, that the step gave up, until the recording goes
   std::vector<AnyTensor> dropped_;
 };
 
@@ -97,7 +97,7 @@ Draw draw_blocks(Generator& generator, uint64_t blocks);
 /// Before a kernel is called: the recording learns what runs, and refuses what runs on another device.
 [[gnu::cold, gnu::noinline]] void note_op(const char* op, Device device);
 
-/// When a device's memory is taken, and before it is given back: true where a recording keeps it.
+/// When a device's memory is taken, and before it is given back: true where a recording keeps it and will release it.
 void note_storage(Storage& storage);
 bool forget_storage(Storage& storage) noexcept;
 

@@ -25,18 +25,19 @@ void Shape::erase(int at) {
   for (int d = at; d < rank; ++d) size[d] = size[d + 1];
 }
 
-int64_t Shape::numel() const {
+int64_t check_sizes(const char* op, const Shape& s) {
   int64_t n = 1;
   bool overflow = false, empty = false;
-  for (int d = 0; d < rank; ++d) {
-    if (size[d] < 0) fail<ShapeError>("shape: ", *this, " has a negative size");
-    empty |= size[d] == 0;
-    overflow |= __builtin_mul_overflow(n, size[d], &n);
+  for (int d = 0; d < s.rank; ++d) {
+    if (s.size[d] < 0) fail<ShapeError>(op, ": shape ", s, " has a negative size");
+    empty |= s.size[d] == 0;
+    overflow |= __builtin_mul_overflow(n, s.size[d], &n);
   }
   if (empty) return 0;
-  if (overflow) fail<ShapeError>("shape: ", *this, " has more elements than can be counted");
+  if (overflow) fail<ShapeError>(op, ": shape ", s, " has more elements than can be counted");
   return n;
 }
+int64_t Shape::numel() const { return check_sizes("numel", *this); }
 
 std::string to_string(const Shape& s) {
   std::string text = "[";

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "gradus/core/stream.h"
 #include "kernels/accelerator.h"
 #include "kernels/table.h"
 #include "src/core/message.h"
@@ -125,8 +126,12 @@ Ref<Storage> on_accelerator(size_t bytes, Device device) {
   auto* s = new (pool::allocate(sizeof(Storage))) Storage;
   s->device = device, s->bytes = memory.bytes, s->data = memory.data, s->context = memory.block;
   s->release = [](Storage* s) {
-    if (!forget_storage(*s)) accelerator(s->device).free(s->device.index, s->context);
+    if (forget_storage(*s)) return;
+    accelerator(s->device).free(s->device.index, s->context);
     pool::free(s, sizeof(Storage));
+  };
+  s->used_on = [](Storage* s, const Stream& stream) {
+    accelerator(s->device).used_on(s->device.index, s->context, stream.handle());
   };
   Ref<Storage> owner(s);
   note_storage(*s);

@@ -20,6 +20,11 @@ Stream::Stream(Device device) : device_(device), handle_(on_cpu(device) ? nullpt
 Stream Stream::current(Device device) {
   return {device, on_cpu(device) ? nullptr : accelerator(device).current_stream(device.index)};
 }
+Stream Stream::from_handle(Device device, void* handle) {
+  if (on_cpu(device)) return {device, nullptr};
+  accelerator(device);  // throws where there is none
+  return {device, handle};
+}
 bool Stream::is_idle() const {
   if (on_cpu(device_)) return true;
   refuse_to_capture("Stream::is_idle", "asks how far a stream is");

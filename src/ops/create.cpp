@@ -4,17 +4,25 @@
 #include <cmath>
 
 #include "gradus/ops/elementwise.h"
+#include "src/core/borrowed.h"
 #include "src/ops/op.h"
 
 namespace gradus {
 
 AnyTensor full(const Shape& shape, Scalar value, DType dtype, Device device) {
+  check_sizes("full", shape);
   AnyTensor y = empty(shape, dtype, device);
   kernel("full", &KernelTable::fill, y)(array(y), value);
   return y;
 }
-AnyTensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
-AnyTensor ones(const Shape& shape, DType dtype, Device device) { return full(shape, 1, dtype, device); }
+AnyTensor zeros(const Shape& shape, DType dtype, Device device) {
+  check_sizes("zeros", shape);
+  return full(shape, 0, dtype, device);
+}
+AnyTensor ones(const Shape& shape, DType dtype, Device device) {
+  check_sizes("ones", shape);
+  return full(shape, 1, dtype, device);
+}
 
 AnyTensor full_like(const AnyTensor& x, Scalar value) {
   check_defined("full_like", x);
@@ -61,6 +69,7 @@ AnyTensor logspace(double start, double end, int64_t n, double base, DType dtype
 
 AnyTensor eye(int64_t n, int64_t m, DType dtype, Device device) {
   if (m == -1) m = n;
+  check_sizes("eye", {n, m});
   AnyTensor y = zeros({n, m}, dtype, device);
   int64_t length = std::min(n, m);
   if (length == 0) return y;
@@ -94,38 +103,13 @@ Tensor<int64_t> triu_indices(int64_t rows, int64_t columns, int64_t diagonal) {
 }
 
 AnyTensor from_blob(void* data, const Shape& shape, const Shape& stride, DType dtype, std::function<void(void*)> release) {
-  struct Borrowed : Storage {
-    std::function<void(void*)> user_release;
-  };
-  int64_t count = shape.numel(), reach = count > 0 ? 1 : 0;
-  if (!data && count > 0) fail<ValueError>("from_blob: null memory for shape ", shape);
-  if (stride.rank != shape.rank) fail<ShapeError>("from_blob: strides ", stride, " for shape ", shape);
-  for (int d = 0; d < shape.rank && count > 0; ++d) {
-    if (stride.size[d] < 0) fail<ValueError>("from_blob: strides ", stride, " are negative; flip() a view instead");
-    int64_t span;
-    if (__builtin_mul_overflow(stride.size[d], shape.size[d] - 1, &span) || __builtin_add_overflow(reach, span, &reach))
-      fail<ShapeError>("from_blob: strides ", stride, " of shape ", shape, " reach beyond what can be counted");
-  }
-  auto* s = new Borrowed;
-  s->bytes = size_t(reach) * item_size(dtype);
-  s->data = data;
-  s->user_release = std::move(release);
-  s->release = [](Storage* storage) {
-    auto* b = static_cast<Borrowed*>(storage);
-    if (b->user_release) b->user_release(b->data);
-    delete b;
-  };
-  Ref<Storage> owner(s);
-  AnyTensor y = empty({0}, dtype, kCPU);
-  y.impl()->storage = std::move(owner);
-  y.impl()->data = data;
-  return as_view(y, shape, stride, 0);
+  return borrowed("from_blob", data, shape, stride, dtype, kCPU, std::move(release));
 }
 AnyTensor from_blob(void* data, const Shape& shape, DType dtype, std::function<void(void*)> release) {
   Shape stride;
   stride.rank = shape.rank;
   int64_t step = 1;
-  shape.numel();  // throws where the sizes make no sense
+  check_sizes("from_blob", shape);
   for (int d = shape.rank - 1; d >= 0; --d) stride.size[d] = step, step *= shape.size[d];
   return from_blob(data, shape, stride, dtype, std::move(release));
 }

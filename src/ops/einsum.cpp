@@ -122,7 +122,7 @@ Operand product(Operand a, Operand b, const Labels& kept) {
 
 }  // namespace
 
-AnyTensor einsum(const std::string& equation, const std::vector<AnyTensor>& operands) {
+AnyTensor einsum(const std::string& equation, const TensorList& operands) {
   std::string text;
   for (char c : equation)
     if (c != ' ') text += c;

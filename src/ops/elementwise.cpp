@@ -282,6 +282,20 @@ AnyTensor rpow_slope(const AnyTensor& y, double s) {
   NoGrad no_grad;  // it is the same all around, but for the step
   return where(y <= 1, 0, y * -HUGE_VAL);
 }
+// Its formulas, so that their own gradients are numbers too: a slope that is infinite gets no part of a product whose other side is 0.
+AnyTensor base_share(const AnyTensor& g, const AnyTensor& a, const AnyTensor& b) {
+  AnyTensor none;  // where pow(a, -1) would be infinite
+  {
+    NoGrad no_grad;
+    none = logical_and(b == 0, logical_not(isfinite(reciprocal(a))));
+  }
+  return where(none, 0, g * (b * pow(where(none, 1, a), b - 1)));
+}
+AnyTensor exponent_share(const AnyTensor& g, const AnyTensor& a, const AnyTensor& b, const AnyTensor& y) {
+  AnyTensor none = logical_and(a == 0, b >= 0);
+  return where(none, 0, g * (y * log(where(none, 1, a))));
+}
+AnyTensor floor_divide_of(const AnyTensor& a, const AnyTensor& b) { return floor_divide(a, b); }
 
 #define GRADUS_UNARY2(name, of, s_name, s_test, t_name, t_test, forward, gradient, lo, hi)         \
   const Row name##_facts{#name,                                                                    \

@@ -13,9 +13,10 @@ void check_list(const char* op, const std::vector<AnyTensor>& tensors) {
   if (tensors.empty()) fail<ValueError>(op, ": got an empty list of tensors; at least one is needed");
   for (const AnyTensor& x : tensors) check_same(op, tensors[0], x);
 }
-std::vector<AnyTensor> with_each(const std::vector<AnyTensor>& tensors, AnyTensor (*f)(const AnyTensor&)) {
+std::vector<AnyTensor> with_each(const char* op, const std::vector<AnyTensor>& tensors, AnyTensor (*f)(const AnyTensor&)) {
+  check_list(op, tensors);
   std::vector<AnyTensor> all;
-  for (const AnyTensor& x : tensors) check_defined("stack", x), all.push_back(f(x));
+  for (const AnyTensor& x : tensors) all.push_back(f(x));
   return all;
 }
 /// The shape that all broadcast to.
@@ -31,17 +32,16 @@ Shape common_shape(const char* op, const std::vector<AnyTensor>& tensors) {
   return shape;
 }
 
-}  // namespace
-
-AnyTensor cat(const std::vector<AnyTensor>& tensors, int64_t axis) {
-  check_list("cat", tensors);
+/// cat, for functions whose errors have their own names.
+AnyTensor join(const char* op, const std::vector<AnyTensor>& tensors, int64_t axis) {
+  check_list(op, tensors);
   // An empty vector joins anything: what a loop starts from.
   auto is_nothing = [](const AnyTensor& x) { return x.dim() == 1 && x.numel() == 0; };
   const AnyTensor* first = &tensors[0];
   for (const AnyTensor& x : tensors)
     if (is_nothing(*first)) first = &x;
-  if (first->dim() == 0) fail<ShapeError>("cat: a scalar has no axis; use stack()");
-  int d = axis_of("cat", axis, first->dim());
+  if (first->dim() == 0) fail<ShapeError>(op, ": a scalar has no axis; use stack()");
+  int d = axis_of(op, axis, first->dim());
   Shape shape = first->shape();
   shape[d] = 0;
   const AnyTensor* like = first;  // the first that is not row-major decides the layout
@@ -50,13 +50,13 @@ AnyTensor cat(const std::vector<AnyTensor>& tensors, int64_t axis) {
     bool fits = x.dim() == shape.rank;
     for (int k = 0; fits && k < shape.rank; ++k) fits = k == d || x.shape()[k] == shape[k];
     if (!fits)
-      fail<ShapeError>("cat: shapes ", first->shape(), " and ", x.shape(), " differ in other axes than ", d,
+      fail<ShapeError>(op, ": shapes ", first->shape(), " and ", x.shape(), " differ in other axes than ", d,
                        ", along which they are joined");
     shape[d] += x.shape()[d];
     if (like->is_contiguous() && x.impl()->dense) like = &x;
   }
   AnyTensor y = empty_in_order_of(*like, shape);
-  auto* copy = kernel("cat", &KernelTable::copy, y);
+  auto* copy = kernel(op, &KernelTable::copy, y);
   int64_t at = 0;
   std::vector<int64_t> begin;
   for (const AnyTensor& x : tensors) {
@@ -68,14 +68,18 @@ AnyTensor cat(const std::vector<AnyTensor>& tensors, int64_t axis) {
   }
   if (!is_float(y.dtype())) return y;
   begin.push_back(at);
-  record("cat", y, tensors, [d, begin = std::move(begin)](const AnyTensor& g, AnyTensor* grads) {
+  record(op, y, tensors, [d, begin = std::move(begin)](const AnyTensor& g, AnyTensor* grads) {
     for (size_t i = 0; i + 1 < begin.size(); ++i)
       if (wanted(uint32_t(i)) && begin[i + 1] > begin[i]) grads[i] = narrow(g, d, begin[i], begin[i + 1] - begin[i]);
   });
   return y;
 }
 
-AnyTensor stack(const std::vector<AnyTensor>& tensors, int64_t axis) {
+}  // namespace
+
+AnyTensor cat(const TensorList& tensors, int64_t axis) { return join("cat", tensors, axis); }
+
+AnyTensor stack(const TensorList& tensors, int64_t axis) {
   check_list("stack", tensors);
   int d = axis_of("stack", axis, tensors[0].dim() + 1);
   std::vector<AnyTensor> all;
@@ -85,20 +89,21 @@ AnyTensor stack(const std::vector<AnyTensor>& tensors, int64_t axis) {
                        " differ; cat() joins along an axis that is there");
     all.push_back(unsqueeze(x, d));
   }
-  return cat(all, d);
+  return join("stack", all, d);
 }
 
-AnyTensor vstack(const std::vector<AnyTensor>& tensors) { return cat(with_each(tensors, atleast_2d), 0); }
-AnyTensor dstack(const std::vector<AnyTensor>& tensors) { return cat(with_each(tensors, atleast_3d), 2); }
-AnyTensor hstack(const std::vector<AnyTensor>& tensors) {
-  std::vector<AnyTensor> all = with_each(tensors, atleast_1d);
-  return cat(all, !all.empty() && all[0].dim() == 1 ? 0 : 1);
+AnyTensor vstack(const TensorList& tensors) { return join("vstack", with_each("vstack", tensors, atleast_2d), 0); }
+AnyTensor dstack(const TensorList& tensors) { return join("dstack", with_each("dstack", tensors, atleast_3d), 2); }
+AnyTensor hstack(const TensorList& tensors) {
+  const std::vector<AnyTensor> all = with_each("hstack", tensors, atleast_1d);
+  return join("hstack", all, all[0].dim() == 1 ? 0 : 1);
 }
-AnyTensor column_stack(const std::vector<AnyTensor>& tensors) {
-  return hstack(with_each(tensors, [](const AnyTensor& x) { return x.dim() < 2 ? reshape(x, {-1, 1}) : x; }));
+AnyTensor column_stack(const TensorList& tensors) {
+  auto column = [](const AnyTensor& x) { return x.dim() < 2 ? reshape(x, {-1, 1}) : x; };
+  return join("column_stack", with_each("column_stack", tensors, column), 1);
 }
 
-AnyTensor block_diag(const std::vector<AnyTensor>& matrices) {
+AnyTensor block_diag(const TensorList& matrices) {
   check_list("block_diag", matrices);
   std::vector<AnyTensor> rows;
   int64_t columns = 0, before = 0;
@@ -111,10 +116,10 @@ AnyTensor block_diag(const std::vector<AnyTensor>& matrices) {
     rows.push_back(pad(m, {before, columns - before - m.shape()[1]}));
     before += m.shape()[1];
   }
-  return cat(rows, 0);
+  return join("block_diag", rows, 0);
 }
 
-AnyTensor cartesian_prod(const std::vector<AnyTensor>& vectors) {
+AnyTensor cartesian_prod(const TensorList& vectors) {
   check_list("cartesian_prod", vectors);
   for (const AnyTensor& v : vectors) check_rank("cartesian_prod", "an argument", v, 1);
   if (vectors.size() == 1) return vectors[0];
@@ -163,7 +168,7 @@ std::vector<AnyTensor> broadcast_tensors(const std::vector<AnyTensor>& tensors) 
   return all;
 }
 
-std::vector<AnyTensor> meshgrid(const std::vector<AnyTensor>& vectors, MeshOrder order) {
+std::vector<AnyTensor> meshgrid(const TensorList& vectors, MeshOrder order) {
   check_list("meshgrid", vectors);
   std::vector<AnyTensor> in = vectors;
   for (const AnyTensor& v : in)

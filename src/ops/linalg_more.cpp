@@ -68,7 +68,7 @@ AnyTensor matrix_exp(const AnyTensor& a) {
   return y;
 }
 
-AnyTensor multi_dot(const std::vector<AnyTensor>& matrices) {
+AnyTensor multi_dot(const TensorList& matrices) {
   size_t n = matrices.size();
   if (n < 2) fail<ValueError>("multi_dot: ", n, " matrices; at least two are needed");
   for (const AnyTensor& x : matrices) check_same("multi_dot", matrices[0], x);

@@ -44,6 +44,9 @@ void check_deviation(const char* op, double deviation) {
 void check_range(const char* op, double low, double high) {
   if (!(low <= high && high - low < HUGE_VAL)) fail<ValueError>(op, ": no numbers lie in [", low, ", ", high, ")");
 }
+void check_rate(const char* op, double rate) {
+  if (!(rate > 0)) fail<ValueError>(op, ": rate ", rate, " is not positive");
+}
 /// A count of true elements that is not zero.
 bool any_true(const AnyTensor& condition) { return to(condition, DType::int64).sum().item() != 0; }
 
@@ -71,23 +74,42 @@ auto integers_into(const char* op, int64_t low, int64_t high, const AnyTensor& x
 
 }  // namespace
 
-AnyTensor uniform(const Shape& shape, double low, double high, DType dtype, Generator& g, Device device) {
-  check_range("uniform", low, high);
-  AnyTensor y = empty(shape, dtype, device);
-  check_float("uniform", y);
+namespace {
+/// Not drawn yet.
+AnyTensor empty_for(const char* op, const Shape& shape, DType dtype, Device device) {
+  check_sizes(op, shape);
+  return empty(shape, dtype, device);
+}
+AnyTensor uniform_named(const char* op, const Shape& shape, double low, double high, DType dtype, Generator& g, Device device) {
+  AnyTensor y = empty_for(op, shape, dtype, device);
+  check_float(op, y);
   draw_into(y, g, is_wide(y), uniform_into(low, high, y));
   return y;
 }
-AnyTensor rand(const Shape& shape, DType dtype, Generator& g, Device device) { return uniform(shape, 0, 1, dtype, g, device); }
-
-AnyTensor normal(const Shape& shape, double mean, double deviation, DType dtype, Generator& g, Device device) {
-  check_deviation("normal", deviation);
-  AnyTensor y = empty(shape, dtype, device);
-  check_float("normal", y);
+AnyTensor normal_named(const char* op, const Shape& shape, double mean, double deviation, DType dtype, Generator& g,
+                       Device device) {
+  AnyTensor y = empty_for(op, shape, dtype, device);
+  check_float(op, y);
   draw_into(y, g, is_wide(y), normal_into(mean, deviation, y));
   return y;
 }
-AnyTensor randn(const Shape& shape, DType dtype, Generator& g, Device device) { return normal(shape, 0, 1, dtype, g, device); }
+}  // namespace
+
+AnyTensor uniform(const Shape& shape, double low, double high, DType dtype, Generator& g, Device device) {
+  check_range("uniform", low, high);
+  return uniform_named("uniform", shape, low, high, dtype, g, device);
+}
+AnyTensor rand(const Shape& shape, DType dtype, Generator& g, Device device) {
+  return uniform_named("rand", shape, 0, 1, dtype, g, device);
+}
+
+AnyTensor normal(const Shape& shape, double mean, double deviation, DType dtype, Generator& g, Device device) {
+  check_deviation("normal", deviation);
+  return normal_named("normal", shape, mean, deviation, dtype, g, device);
+}
+AnyTensor randn(const Shape& shape, DType dtype, Generator& g, Device device) {
+  return normal_named("randn", shape, 0, 1, dtype, g, device);
+}
 AnyTensor normal(const AnyTensor& mean, const AnyTensor& deviation, Generator& g) {
   check_same("normal", mean, deviation);
   check_float("normal", mean);
@@ -99,7 +121,7 @@ AnyTensor normal(const AnyTensor& mean, const AnyTensor& deviation, Generator& g
 }
 
 AnyTensor randint(int64_t low, int64_t high, const Shape& shape, DType dtype, Generator& g, Device device) {
-  AnyTensor y = empty(shape, dtype, device);
+  AnyTensor y = empty_for("randint", shape, dtype, device);
   draw_into(y, g, true, integers_into("randint", low, high, y));
   return y;
 }
@@ -125,13 +147,14 @@ AnyTensor bernoulli(const AnyTensor& p, Generator& g) {
 }
 AnyTensor bernoulli(const Shape& shape, double p, DType dtype, Generator& g, Device device) {
   check_probability("bernoulli", p);
-  AnyTensor y = empty(shape, dtype, device);
+  AnyTensor y = empty_for("bernoulli", shape, dtype, device);
   draw_into(y, g, false, bernoulli_into(p, y));
   return y;
 }
 
 AnyTensor exponential(const Shape& shape, double rate, DType dtype, Generator& g, Device device) {
-  AnyTensor y = empty(shape, dtype, device);
+  check_rate("exponential", rate);
+  AnyTensor y = empty_for("exponential", shape, dtype, device);
   return exponential_(y, rate, g);
 }
 
@@ -168,10 +191,12 @@ AnyTensor randn_like(const AnyTensor& x, Generator& g) {
 AnyTensor randint_like(const AnyTensor& x, int64_t low, int64_t high, Generator& g) {
   check_defined("randint_like", x);
   AnyTensor y = empty_like(x);
-  return random_(y, low, high, g);
+  draw_into(y, g, true, integers_into("randint_like", low, high, y));
+  return y;
 }
 AnyTensor bernoulli_like(const AnyTensor& x, double p, Generator& g) {
   check_defined("bernoulli_like", x);
+  check_probability("bernoulli_like", p);
   AnyTensor y = empty_like(x);
   return bernoulli_(y, p, g);
 }
@@ -193,7 +218,7 @@ AnyTensor& bernoulli_(AnyTensor& x, double p, Generator& g) {
 }
 AnyTensor& exponential_(AnyTensor& x, double rate, Generator& g) {
   check_float("exponential_", x);
-  if (!(rate > 0)) fail<ValueError>("exponential: rate ", rate, " is not positive");
+  check_rate("exponential_", rate);
   uniform_(x, 0, 1, g);
   NoGrad no_grad;
   return div_scalar_(log1p_(neg_(x)), -rate);  // 1 - u is never 0

@@ -21,7 +21,7 @@ AnyTensor repeat(const AnyTensor& x, const Shape& counts) {
       fail<ShapeError>("repeat: ", counts, " times shape ", x.shape(), " has more elements than can be counted");
     result.push_back(size);
   }
-  result.numel();
+  check_sizes("repeat", result);
   // Each repeated axis becomes (count, size), of which the first is expanded without a copy. As many axes at a time as fit.
   AnyTensor y = reshape(x, [&] {
     Shape own;

@@ -82,9 +82,10 @@ void record_use(const AnyTensor& x, const Stream& stream) {
   check_defined("record_use", x);
   if (x.device() != stream.device())
     fail<DeviceError>("record_use: the tensor is on ", x.device(), ", the stream on ", stream.device());
-  if (x.device().type == DeviceType::cpu) return;
+  Storage& storage = *x.impl()->storage;
+  if (x.device().type == DeviceType::cpu || !storage.used_on) return;
   refuse_to_capture("record_use", "speaks of another stream, which replays do not know");
-  accelerator(x.device()).used_on(x.device().index, x.impl()->storage->context, stream.handle());
+  storage.used_on(&storage, stream);
 }
 
 }  // namespace gradus

@@ -172,25 +172,29 @@ AnyTensor permute(const AnyTensor& x, const Shape& axes) {
   return y;
 }
 
-AnyTensor expand(const AnyTensor& x, const Shape& wanted_shape) {
-  check_defined("expand", x);
+namespace {
+AnyTensor expand_named(const char* op, const AnyTensor& x, const Shape& wanted_shape) {
+  check_defined(op, x);
   Shape shape = wanted_shape, stride;
   stride.rank = shape.rank;
   int missing = shape.rank - x.dim();
-  if (missing < 0) fail<ShapeError>("expand: ", x.shape(), " has more dimensions than ", shape);
+  if (missing < 0) fail<ShapeError>(op, ": ", x.shape(), " has more dimensions than ", shape);
   for (int d = shape.rank - 1; d >= 0; --d) {
     bool own = d >= missing;
     int64_t size = own ? x.shape().size[d - missing] : 1;
     if (shape.size[d] == -1 && own) shape.size[d] = size;
     if (shape.size[d] < 0 || (size != 1 && size != shape.size[d]))
-      fail<ShapeError>("expand: ", x.shape(), " does not broadcast to ", wanted_shape, "; only sizes of 1 are repeated");
+      fail<ShapeError>(op, ": ", x.shape(), " does not broadcast to ", wanted_shape, "; only sizes of 1 are repeated");
     stride.size[d] = own && size == shape.size[d] ? x.stride().size[d - missing] : 0;
   }
   AnyTensor y = as_view(x, shape, stride, 0);
-  record("expand", y, {&x}, [from = x.shape()](const AnyTensor& g, AnyTensor* grads) { grads[0] = sum_to(g, from); });
+  record(op, y, {&x}, [from = x.shape()](const AnyTensor& g, AnyTensor* grads) { grads[0] = sum_to(g, from); });
   return y;
 }
-AnyTensor broadcast_to(const AnyTensor& x, const Shape& shape) { return expand(x, shape); }
+}  // namespace
+
+AnyTensor expand(const AnyTensor& x, const Shape& shape) { return expand_named("expand", x, shape); }
+AnyTensor broadcast_to(const AnyTensor& x, const Shape& shape) { return expand_named("broadcast_to", x, shape); }
 
 AnyTensor slice_backward(const AnyTensor& g, const Shape& shape, int64_t axis, int64_t start, int64_t step) {
   AnyTensor y = zeros(shape, g.dtype(), g.device());
@@ -284,7 +288,7 @@ AnyTensor& AnyTensor::copy_(const AnyTensor& source) {
   check_in_place("copy_", *this);
   if (source.device() != device())
     fail<DeviceError>("copy_: from ", source.device(), " to ", device(), "; move the source with to()");
-  AnyTensor from = gradus::expand(source, shape());  // throws where the shapes do not fit
+  AnyTensor from = expand_named("copy_", source, shape());  // throws where the shapes do not fit
   if (from.impl()->storage.get() == impl_->storage.get()) from = gradus::clone(from);
   if (numel() > 0) kernel("copy_", &KernelTable::copy, *this)(array(*this), array(from));
   written_in_place(*this, from.requires_grad());

@@ -26,11 +26,12 @@ struct Foreign {
 
 }  // namespace
 
-TEST(DLPack, ThereAndBackSharesTheMemory) {
+DEVICE_TEST(DLPack, ThereAndBackSharesTheMemory) {
   for (int t = 0; t < kDTypes; ++t) {
     AnyTensor x = to(Tensor<int64_t>{{1, 0, 1}, {0, 1, 1}}, DType(t)).t();
     AnyTensor y = from_dlpack(to_dlpack(x));
     EXPECT_EQ(y.dtype(), x.dtype());
+    EXPECT_EQ(y.device(), device_of_tests());
     EXPECT_EQ(y.raw_data(), x.raw_data());
     EXPECT_EQ(y.stride(), x.stride());
     EXPECT_EQ(values(y), values(x)) << name(DType(t));
@@ -81,7 +82,10 @@ TEST(DLPack, WhatMakesNoSenseStaysTheCallers) {
     message_of<E>([&] { from_dlpack(&g.managed); });
     EXPECT_EQ(g.deleted, 0);
   };
-  refused.operator()<DeviceError>([](Foreign& g) { g.managed.dl_tensor.device.type = dlpack::kCuda; });
+  refused.operator()<DeviceError>([](Foreign& g) { g.managed.dl_tensor.device = {dlpack::kCuda, 77}; });
+  refused.operator()<DeviceError>([](Foreign& g) { g.managed.dl_tensor.device = {dlpack::kCuda, -1}; });
+  refused.operator()<DeviceError>([](Foreign& g) { g.managed.dl_tensor.device = {dlpack::kCudaManaged, 256}; });
+  refused.operator()<DeviceError>([](Foreign& g) { g.managed.dl_tensor.device.type = 10; });
   refused.operator()<DTypeError>([](Foreign& g) { g.managed.dl_tensor.dtype.bits = 24; });
   refused.operator()<DTypeError>([](Foreign& g) { g.managed.dl_tensor.dtype.lanes = 4; });
   refused.operator()<ShapeError>([](Foreign& g) { g.managed.dl_tensor.ndim = 9; });
@@ -91,4 +95,29 @@ TEST(DLPack, WhatMakesNoSenseStaysTheCallers) {
   refused.operator()<ValueError>([](Foreign& g) { g.managed.dl_tensor.data = nullptr; });
   refused.operator()<ValueError>([](Foreign& g) { g.strides[0] = -1; });
   refused.operator()<ValueError>([](Foreign& g) { g.managed.dl_tensor.byte_offset = 2; });
+}
+
+TEST(DLPack, DevicesThatAreNotHereAreNamedWithTheWayOut) {
+  Foreign f;
+  f.managed.dl_tensor.device = {dlpack::kCuda, 77};
+  std::string message = message_of<DeviceError>([&] { from_dlpack(&f.managed); });
+  EXPECT_EQ(message, "from_dlpack: the memory is on GPU 77 of " + std::to_string(device_count(DeviceType::cuda)) +
+                         " that are available here; let its owner copy it to the CPU first");
+  f.managed.dl_tensor.device = {10, 0};
+  message = message_of<DeviceError>([&] { from_dlpack(&f.managed); });
+  EXPECT_TRUE(has(message, "kind 10, not 1 (CPU), 2 (CUDA)") && has(message, "let its owner copy it to the CPU first")) << message;
+}
+
+TEST(DLPack, MemoryOfTheHostNeedsNoStream) {
+  Foreign f;
+  f.managed.dl_tensor.device.type = dlpack::kCudaHost;
+  {
+    const Stream cpu = Stream::current(kCPU);
+    AnyTensor x = from_dlpack(&f.managed, cpu);
+    EXPECT_EQ(x.device(), kCPU);
+    dlpack::ManagedTensor* lent = to_dlpack(x, Stream::from_handle(kCPU, nullptr));
+    EXPECT_EQ(lent->dl_tensor.device.type, dlpack::kCpu);
+    lent->deleter(lent);
+  }
+  EXPECT_EQ(f.deleted, 1);
 }

@@ -77,6 +77,33 @@ static_assert(compiles<F, int, I, double>(CALL(scatter(x...))) && compiles<F, in
 static_assert(!compiles<F, int, I, D, ScatterReduction>(CALL(scatter_reduce(x...))));
 static_assert(!compiles<F, int, I, D, ScatterReduction>(CALL(index_reduce(x...))));
 
+// Tensors in braces. What the compiler does not know goes with all, until the call.
+#define OF_LIST(name)                                                                                                           \
+  static_assert(compiles<F, F>(CALL(name({x...}))) && compiles<F, F, F>(CALL(name({x...}))) && compiles<F>(CALL(name({x...}))), \
+                #name);                                                                                                         \
+  static_assert(compiles<F, AnyTensor>(CALL(name({x...}))) && compiles<AnyTensor, AnyTensor>(CALL(name({x...}))), #name);       \
+  static_assert(!compiles<F, D>(CALL(name({x...}))) && !compiles<F, F, D>(CALL(name({x...}))), #name);                          \
+  static_assert(!compiles<F, AnyTensor, D>(CALL(name({x...}))) && !compiles<AnyTensor, I, B>(CALL(name({x...}))), #name);       \
+  static_assert(compiles<std::vector<AnyTensor>>(CALL(name(x...))) && compiles<std::vector<F>>(CALL(name(x...))), #name);
+OF_LIST(cat)
+OF_LIST(stack)
+OF_LIST(vstack)
+OF_LIST(hstack)
+OF_LIST(dstack)
+OF_LIST(column_stack)
+OF_LIST(block_diag)
+OF_LIST(cartesian_prod)
+OF_LIST(meshgrid)
+OF_LIST(concat)
+OF_LIST(concatenate)
+OF_LIST(linalg::multi_dot)
+#define EINSUM(list) einsum("i,i", list)
+OF_LIST(EINSUM)
+static_assert(!compiles<F, D>(CALL(cat({x...}, 1))) && compiles<F, F>(CALL(cat({x...}, 1))));
+static_assert(std::is_same_v<decltype(cat({F(), F()})), F> && std::is_same_v<decltype(linalg::multi_dot({F(), F()})), F>);
+static_assert(std::is_same_v<decltype(cat({F(), AnyTensor()})), AnyTensor>);
+static_assert(!compiles<Indexed<F>, D>(CALL(cat({x...}))) && compiles<Indexed<F>, F>(CALL(cat({x...}))));
+
 // In place: the same, and the type stays.
 template <class X, class Y> concept Adds = requires(X x, Y y) { x.add_(y), x.mul_(y), x += y; };
 static_assert(Adds<F, F> && !Adds<F, D>);
@@ -91,6 +118,8 @@ TEST(OneDType, IsWhatTheCompilerAsksFor) {
   // What compiles also runs.
   F x = ones<float>({2, 2});
   EXPECT_EQ(addmm(x, x, x, {.beta = 2}).sum().item(), 16);
+  EXPECT_EQ(cat({x, AnyTensor(x)}).shape(), (Shape{4, 2}));
+  EXPECT_EQ(einsum("ij,jk,kl", {x, x, AnyTensor(x)}).sum().item(), 16);
   EXPECT_EQ(x.add_(x).mul_(3).sum().item(), 24);
 }
 

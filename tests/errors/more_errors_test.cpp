@@ -39,7 +39,20 @@ TEST(WrongCalls, JoiningAndSplitting) {
       WRONG(ValueError, cat(List{f({2}), kNone}), "cat", "undefined"),
       WRONG(ShapeError, stack(List{f({2}), f({3})}), "stack", "[2]", "[3]"),
       WRONG(ShapeError, stack(List{x, x}, 4), "stack", "axis 4"),
-      WRONG(DTypeError, stack(List{f({2}), d({2})}), "stack", "float64"),
+      WRONG(DTypeError, stack(List{f({2}), d({2})}), "stack", "float32 and float64", "to()"),
+      WRONG(DTypeError, vstack(List{f({2}), d({2})}), "vstack", "float32 and float64", "to()"),
+      WRONG(DTypeError, hstack(List{f({2}), d({2})}), "hstack", "float32 and float64", "to()"),
+      WRONG(DTypeError, dstack(List{f({2}), d({2})}), "dstack", "float32 and float64", "to()"),
+      WRONG(DTypeError, column_stack(List{f({2}), d({2})}), "column_stack", "float32 and float64", "to()"),
+      WRONG(DTypeError, block_diag(List{f({2}), d({2})}), "block_diag", "float32 and float64", "to()"),
+      WRONG(DTypeError, meshgrid(List{f({2}), d({2})}), "meshgrid", "float32 and float64", "to()"),
+      WRONG(DTypeError, cartesian_prod(List{f({2}), d({2})}), "cartesian_prod", "float32 and float64", "to()"),
+      WRONG(DTypeError, einsum("i,i", List{f({2}), d({2})}), "einsum", "float32 and float64", "to()"),
+      WRONG(DTypeError, linalg::multi_dot(List{f({2, 2}), d({2, 2})}), "multi_dot", "float32 and float64", "to()"),
+      WRONG(DTypeError, cat({x, integers({1})}), "cat", "float32 and int64", "to()"),
+      WRONG(DTypeError, where(x > 0, x, d({4, 6})), "where", "float32 and float64", "to()"),
+      WRONG(ValueError, hstack(List{}), "hstack", "empty list"),
+      WRONG(ShapeError, vstack(List{f({2}), f({3})}), "vstack", "[1, 2]", "[1, 3]"),
       WRONG(ValueError, split(x, 0), "split", "parts of 0", "at least 1"),
       WRONG(ValueError, split(x, -2), "split", "parts of -2", "at least 1"),
       WRONG(ShapeError, split(x, 2, 2), "split", "axis 2", "-2 to 1"),
@@ -57,7 +70,7 @@ TEST(WrongCalls, ReorderingAndScanning) {
       WRONG(ShapeError, flip(x, {0, -2}), "flip", "named twice"),
       WRONG(ShapeError, repeat(x, {2}), "repeat", "[2]", "[4, 6]", "tile()"),
       WRONG(ShapeError, repeat(x, {2, -1}), "repeat", "[2, -1]", "negative"),
-      WRONG(ShapeError, repeat(x, {int64_t(1) << 40, int64_t(1) << 40}), "shape", "counted"),
+      WRONG(ShapeError, repeat(x, {int64_t(1) << 40, int64_t(1) << 40}), "repeat", "counted"),
       WRONG(ValueError, topk(x, 7), "topk", "k is 7", "[4, 6]", "0 to 6"),
       WRONG(ValueError, topk(x, -1), "topk", "k is -1", "0 to 6"),
       WRONG(ShapeError, topk(x, 1, 2), "topk", "axis 2", "-2 to 1"),
@@ -105,7 +118,7 @@ TEST(WrongCalls, EinsumAttentionEmbeddingDropout) {
 TEST(WrongCalls, FoldersThatCannotBeWrittenTo) {
   const std::string file = below_a_file(), directory = folder("target") / "net.safetensors";
   std::filesystem::create_directories(std::filesystem::path(directory) / "full");
-  run_table({
+  run_table_of_files({
       WRONG(IoError, save_tensors({{"one", draw({2})}}, file), "net.safetensors", "file"),
       WRONG(IoError, save_tensors({{"one", draw({2})}}, directory), "net.safetensors", "target"),
       WRONG(IoError, load_tensors(directory), "net.safetensors", "target"),

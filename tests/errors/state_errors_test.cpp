@@ -79,11 +79,11 @@ TEST(WrongCalls, ModulesAndOptimizers) {
   run_table({
       WRONG(ShapeError, nn::Linear(3, 4)(zeros<float>({2, 5})), "linear", "[2, 5]"),
       WRONG(ValueError, nn::Linear(-3, 4), "Linear", "in is -3", "at least 1"),
-      WRONG(ValueError, nn::Conv2d({.in = 3, .out = 4, .kernel = 3, .groups = 2}), "groups", "groups = 2"),
-      WRONG(ValueError, optim::SGD({p}, {.lr = -1}), "lr is", "-1.000000;"),
-      WRONG(ValueError, optim::SGD(std::vector<AnyTensor>{}, {.lr = 1}), "param", "is the module's"),
-      WRONG(ValueError, optim::Adam({p}, {.lr = -1}), "lr is", "it must be"),
-      WRONG(ValueError, optim::SGD({p}, {.lr = 1, .nesterov = true}), "momentum", "nesterov needs a"),
+      WRONG(ValueError, nn::Conv2d({.in = 3, .out = 4, .kernel = 3, .groups = 2}), "Conv2d", "groups = 2"),
+      WRONG(ValueError, optim::SGD({p}, {.lr = -1}), "SGD: lr is", "-1.000000;"),
+      WRONG(ValueError, optim::SGD(std::vector<AnyTensor>{}, {.lr = 1}), "SGD", "is the module's"),
+      WRONG(ValueError, optim::Adam({p}, {.lr = -1}), "Adam: lr is", "it must be"),
+      WRONG(ValueError, optim::SGD({p}, {.lr = 1, .nesterov = true}), "SGD", "nesterov needs a momentum"),
   });
 }
 
@@ -91,7 +91,7 @@ TEST(WrongCalls, TensorFiles) {
   const std::string one = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   const std::string eight(8, '\0');
   auto net = std::make_shared<nn::Linear>(2, 2);
-  run_table({
+  run_table_of_files({
       WRONG(IoError, load_tensors("/nowhere/x.safetensors"), "/nowhere/x.safetensors", "cannot be opened:"),
       WRONG(IoError, load_tensors(file_of("abc")), "file", "a safetensors file"),
       WRONG(IoError, load_tensors(file_of(std::string(8, '\xff'))), "file", "not a safetensors"),
@@ -118,7 +118,7 @@ TEST(WrongCalls, TensorFiles) {
 
 TEST(WrongCalls, ImageFilesAndLoaders) {
   std::string empty_folder = std::filesystem::path(file_of("", "mnist")).parent_path() / "none";
-  run_table({
+  run_table_of_files({
       WRONG(IoError, data::Mnist("/nowhere", data::train), "/nowhere", "did you mean"),
       WRONG(IoError, data::Mnist(empty_folder, data::test), "t10k", "did you mean"),
       WRONG(IoError, data::Cifar10("/nowhere", data::train), "Cifar10", "/nowhere/data_batch_1.bin", "cifar-10-binary.tar.gz"),

@@ -23,8 +23,8 @@ template <class E> bool is_a(const std::exception& e) { return typeid(e) == type
 #expression, [=] { (void)(expression); }, is_a < E>, { __VA_ARGS__ } \
   }
 
-/// Runs every call; after each, a sound one must still work.
-inline void run_table(const std::vector<WrongCall>& table) {
+/// Runs every call; after each, a sound one must still work. Messages begin with the first word, the op, but for those about files.
+inline void run_table(const std::vector<WrongCall>& table, bool begins_with_op = true) {
   for (const WrongCall& wrong : table) {
     SCOPED_TRACE(wrong.what);
     EXPECT_GE(wrong.words.size(), 2u) << "the op alone is no message";
@@ -34,6 +34,9 @@ inline void run_table(const std::vector<WrongCall>& table) {
       ADD_FAILURE() << "nothing was thrown";
     } catch (const std::exception& e) {
       EXPECT_TRUE(wrong.is_right_type(e)) << "another type of exception: " << e.what();
+      if (begins_with_op) {
+        EXPECT_EQ(std::string(e.what()).find(wrong.words[0]), 0u) << e.what() << " does not begin with " << wrong.words[0];
+      }
       for (const char* word : wrong.words)
         EXPECT_NE(std::string(e.what()).find(word), std::string::npos) << "'" << word << "' is not in: " << e.what();
     }
@@ -42,5 +45,6 @@ inline void run_table(const std::vector<WrongCall>& table) {
     ASSERT_EQ(x.grad().sum().item(), 12) << "the process goes on";
   }
 }
+inline void run_table_of_files(const std::vector<WrongCall>& table) { run_table(table, false); }
 
 }  // namespace gradus::testing

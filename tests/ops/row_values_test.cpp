@@ -79,6 +79,88 @@ DEVICE_TEST(RowValues, GradientsOfPowersOfAndToZero) {
   }
 }
 
+/// pow(a, b) and its derivatives, as PyTorch 2.15 gives them. Where that has NaN for a number that is finite (of and to 0), the number; kOpen where the
+/// true one is infinite or there is none.
+DEVICE_TEST(RowValues, SecondGradientsOfPowers) {
+  constexpr double kOpen = 12345, inf = HUGE_VAL, nan = NAN;
+  struct Case {
+    double a, b, y, da, db, daa, dab, dba, dbb;
+  };
+  const Case cases[] = {
+      {0, 0, 1, 0, 0, 0, kOpen, kOpen, 0},
+      {0, 1, 0, 1, 0, 0, 1, kOpen, 0},
+      {0, 2, 0, 0, 0, 2, 0, 0, 0},
+      {0, 3, 0, 0, 0, 0, 0, 0, 0},
+      {0, 0.5, 0, inf, 0, -inf, kOpen, kOpen, 0},
+      {0, 1.5, 0, 0, 0, inf, 0, 0, 0},
+      {0, 2.5, 0, 0, 0, 0, 0, 0, 0},
+      {0, -1, inf, -inf, -inf, inf, inf, inf, inf},
+      {-2, 0, 1, 0, nan, 0, kOpen, kOpen, nan},
+      {-2, 1, -2, 1, nan, 0, nan, nan, nan},
+      {-2, 2, 4, -4, nan, 2, nan, nan, nan},
+      {-2, 3, -8, 12, nan, -12, nan, nan, nan},
+      {-2, 0.5, nan, nan, nan, nan, nan, nan, nan},
+      {-2, -1, -0.5, -0.25, nan, -0.25, nan, nan, nan},
+      {2, 0, 1, 0, 0.6931471805599453, 0, 0.5, 0.5, 0.4804530139182014},  // there 0 comes for dab
+      {2, 1, 2, 1, 1.3862943611198906, 0, 1.6931471805599454, 1.6931471805599454, 0.9609060278364028},
+      {2, 2, 4, 4, 2.772588722239781, 2, 4.772588722239782, 4.772588722239782, 1.9218120556728056},
+      {2, 3, 8, 12, 5.545177444479562, 12, 12.317766166719343, 12.317766166719343, 3.843624111345611},
+      {2, 0.5, 1.4142135623730951, 0.3535533905932738, 0.9802581434685472, -0.08838834764831845, 0.9521713170536844,
+       0.9521713170536844, 0.6794631683661498},
+      {2, -1, 0.5, -0.25, 0.34657359027997264, 0.25, 0.07671320486001368, 0.07671320486001368, 0.2402265069591007},
+  };
+  auto close = [&](double got, double wanted, const char* what) {
+    if (wanted == kOpen) return;
+    if (std::isfinite(wanted))
+      EXPECT_NEAR(got, wanted, 1e-14 * (1 + std::abs(wanted))) << what;
+    else
+      EXPECT_TRUE(got == wanted || (std::isnan(got) && std::isnan(wanted))) << what << ": " << got << ", not " << wanted;
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(std::to_string(c.a) + " to the " + std::to_string(c.b));
+    for (bool graph : {false, true}) {  // for the second one too
+      AnyTensor a = full({3}, c.a, DType::float64).requires_grad_(), b = full({3}, c.b, DType::float64).requires_grad_();
+      AnyTensor y = pow(a, b);
+      std::vector<AnyTensor> first = grad({y}, {a, b}, {ones_like(y)}, {.create_graph = true});
+      close(values(y)[2], c.y, "y");
+      close(values(first[0])[2], c.da, "da"), close(values(first[1])[2], c.db, "db");
+      const double second[2][2] = {{c.daa, c.dab}, {c.dba, c.dbb}};
+      for (int i = 0; i < 2; ++i) {
+        std::vector<AnyTensor> g = grad({first[size_t(i)]}, {a, b}, {ones_like(y)}, {.retain_graph = true, .create_graph = graph});
+        for (int j = 0; j < 2; ++j)
+          close(values(g[size_t(j)])[2], second[i][j], i == 0 ? (j == 0 ? "daa" : "dab") : (j == 0 ? "dba" : "dbb"));
+      }
+      // With an exponent that is a number.
+      AnyTensor x = full({3}, c.a, DType::float64).requires_grad_(),
+                slope = grad({sum(pow(x, c.b))}, {x}, {}, {.create_graph = true})[0];
+      close(values(slope)[2], c.da, "the slope of a number's power");
+      if (slope.requires_grad()) {
+        AnyTensor g = grad({sum(slope)}, {x}, {}, {.create_graph = graph, .allow_unused = true})[0];
+        close(g.defined() ? values(g)[2] : 0, c.daa, "the curvature of a number's power");
+      }
+      AnyTensor e = full({3}, c.b, DType::float64).requires_grad_(),
+                rise = grad({sum(pow(c.a, e))}, {e}, {}, {.create_graph = true})[0];
+      close(values(rise)[2], c.db, "the slope of a power of a number");
+    }
+  }
+}
+
+/// How often b goes into a decides the gradient of a remainder, not a / b, which is rounded: 0.1 goes nine times into 1.
+DEVICE_TEST(RowValues, GradientsOfRemainders) {
+  auto of = [](AnyTensor (*f)(const AnyTensor&, const AnyTensor&), DType type, bool graph) {
+    AnyTensor a = placed(Tensor<double>{1, -1, 1, -1, 7, -7, 5.5, 0.3, 3, -3}).to(type);
+    AnyTensor b = placed(Tensor<double>{0.1, 0.1, -0.1, -0.1, 2, 2, -2, 0.5, HUGE_VAL, HUGE_VAL}).to(type).requires_grad_();
+    return values(grad({sum(f(a, b))}, {b}, {}, {.create_graph = graph})[0]);
+  };
+  for (bool graph : {false, true}) {
+    EXPECT_EQ(of(&gradus::remainder, DType::float64, graph), (std::vector<double>{-9, 10, 10, -9, -3, 4, 3, 0, 0, 1}));
+    EXPECT_EQ(of(&gradus::fmod, DType::float64, graph), (std::vector<double>{-9, 9, 9, -9, -3, 3, 2, 0, 0, 0}));
+    // The float next to 0.1 is larger than it as well.
+    EXPECT_EQ(of(&gradus::remainder, DType::float32, graph), (std::vector<double>{-9, 10, 10, -9, -3, 4, 3, 0, 0, 1}));
+    EXPECT_EQ(of(&gradus::fmod, DType::float32, graph), (std::vector<double>{-9, 9, 9, -9, -3, 3, 2, 0, 0, 0}));
+  }
+}
+
 /// a == q * b + r with 0 <= r < b (or b < r <= 0), where q is whole: what Python promises of // and %.
 DEVICE_TEST(RowValues, FloorDivisionAndRemainderBelongTogether) {
   std::vector<double> as, bs;

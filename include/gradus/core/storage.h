@@ -9,6 +9,8 @@
 
 namespace gradus {
 
+class Stream;
+
 /// `version` counts writes in place, so that backward can tell whether what it saved is still true; `graph_writes` counts those
 /// that the tape recorded, so that views taken before one can be refused afterwards.
 struct Storage {
@@ -18,6 +20,8 @@ struct Storage {
   void* data = nullptr;
   void (*release)(Storage*) = nullptr;  // frees the bytes and this header
   void* context = nullptr;              // for release
+  void (*used_on)(Storage*,
+                  const Stream&) = nullptr;  // work in a stream of the device uses the bytes: they are handed on behind it
 
   /// Uninitialised bytes, aligned to 64. Throws OutOfMemory.
   static Ref<Storage> make(size_t bytes, Device device = kCPU);

@@ -15,6 +15,9 @@ class Stream {
   explicit Stream(Device device);
   /// Where this thread's ops on the device go: the standard stream, unless a StreamGuard says otherwise. Throws DeviceError.
   static Stream current(Device device);
+  /// A stream of another library's, by the backend's own handle: for CUDA a cudaStream_t, but for cudaStreamPerThread, which is another one in
+  /// each thread. It must live as long as tensors that were used in it, and synchronize(device) does not wait for it.
+  static Stream from_handle(Device device, void* handle);
 
   Device device() const { return device_; }
   void* handle() const { return handle_; }  // the backend's own: for CUDA, a cudaStream_t

@@ -41,8 +41,10 @@ GRADUS_ALIAS(swapdims, transpose)
 // Axes in braces have no type that a template could find.
 inline AnyTensor moveaxis(const AnyTensor& x, const Shape& from, const Shape& to) { return movedim(x, from, to); }
 inline AnyTensor moveaxis(const AnyTensor& x, int64_t from, int64_t to) { return movedim(x, from, to); }
-inline AnyTensor concat(const std::vector<AnyTensor>& tensors, int64_t axis = 0) { return cat(tensors, axis); }
-inline AnyTensor concatenate(const std::vector<AnyTensor>& tensors, int64_t axis = 0) { return cat(tensors, axis); }
+inline AnyTensor concat(const TensorList& tensors, int64_t axis = 0) { return cat(tensors, axis); }
+inline AnyTensor concatenate(const TensorList& tensors, int64_t axis = 0) { return cat(tensors, axis); }
+template <class T> Tensor<T> concat(const std::vector<Tensor<T>>& tensors, int64_t axis = 0) { return cat(tensors, axis); }
+template <class T> Tensor<T> concatenate(const std::vector<Tensor<T>>& tensors, int64_t axis = 0) { return cat(tensors, axis); }
 template <class T> Tensor<T> concat(std::initializer_list<Tensor<T>> tensors, int64_t axis = 0) { return cat(tensors, axis); }
 template <class T> Tensor<T> concatenate(std::initializer_list<Tensor<T>> tensors, int64_t axis = 0) { return cat(tensors, axis); }
 

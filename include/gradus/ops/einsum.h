@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "gradus/core/tensor_list.h"
 #include "gradus/ops/elementwise.h"
 
 namespace gradus {
@@ -11,7 +12,7 @@ namespace gradus {
 ///     einsum("ii->i", {a})             the diagonal              einsum("...i,...i->...", {a, b})  rows' dot products
 /// Without an arrow, the letters that occur once, in alphabetical order, behind the axes of "...". Sizes of 1 broadcast. Products are taken
 /// from left to right through matmul. Throws ValueError for an equation that makes no sense, ShapeError for sizes that differ.
-AnyTensor einsum(const std::string& equation, const std::vector<AnyTensor>& operands);
+AnyTensor einsum(const std::string& equation, const TensorList& operands);
 
 template <class T> Tensor<T> einsum(const std::string& equation, const std::vector<Tensor<T>>& operands) {
   return Tensor<T>(einsum(equation, std::vector<AnyTensor>(operands.begin(), operands.end())));

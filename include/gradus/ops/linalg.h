@@ -2,6 +2,7 @@
 // so they can be differentiated again. Matrices that cannot be factored raise ValueError with their place in the batch; the *_ex
 // functions give that as info (0: good) instead. Other dtypes raise DTypeError, shapes that do not fit ShapeError.
 #pragma once
+#include "gradus/core/tensor_list.h"
 #include "gradus/ops/elementwise.h"
 
 namespace gradus::linalg {
@@ -118,7 +119,7 @@ AnyTensor ormqr(const AnyTensor& a, const AnyTensor& tau, const AnyTensor& c, co
 /// exp(A) by scaling, a Pade approximant and squaring. Higham: The scaling and squaring method for the matrix exponential revisited (2005).
 AnyTensor matrix_exp(const AnyTensor& a);
 /// The product of several matrices in the order that costs least; the first and the last may be vectors.
-AnyTensor multi_dot(const std::vector<AnyTensor>& matrices);
+AnyTensor multi_dot(const TensorList& matrices);
 /// The sum of products along an axis; a and b broadcast.
 AnyTensor vecdot(const AnyTensor& a, const AnyTensor& b, int64_t axis = -1);
 /// x^0, x^1, ... x^(n - 1) along a new last axis; n = -1: as many as the last axis of x has. A scalar counts as a vector of one.
@@ -163,6 +164,8 @@ GRADUS_TYPED_LINALG(ormqr, (const Tensor<T>& a, const Tensor<T>& tau, const Tens
                     (untyped(a), untyped(tau), untyped(c), options))
 GRADUS_TYPED_LINALG(matrix_exp, (const Tensor<T>& a), (untyped(a)))
 GRADUS_TYPED_LINALG(multi_dot, (const std::vector<Tensor<T>>& matrices), (std::vector<AnyTensor>(matrices.begin(), matrices.end())))
+GRADUS_TYPED_LINALG(multi_dot, (std::initializer_list<Tensor<T>> matrices),
+                    (std::vector<AnyTensor>(matrices.begin(), matrices.end())))
 GRADUS_TYPED_LINALG(vecdot, (const Tensor<T>& a, const Tensor<T>& b, int64_t axis = -1), (untyped(a), untyped(b), axis))
 GRADUS_TYPED_LINALG(vander, (const Tensor<T>& x, int64_t n = -1), (untyped(x), n))
 GRADUS_TYPED_LINALG(tensorinv, (const Tensor<T>& a, int64_t ind = 2), (untyped(a), ind))

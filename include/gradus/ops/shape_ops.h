@@ -1,5 +1,6 @@
 // Joining, splitting, repeating and reordering tensors. All are differentiable; what is a view says so.
 #pragma once
+#include "gradus/core/tensor_list.h"
 #include "gradus/ops/elementwise.h"
 #include "gradus/ops/reduce.h"
 #include "gradus/ops/view.h"
@@ -9,19 +10,19 @@ namespace gradus {
 // ---- joining
 /// The tensors one after another along axis; their other sizes are equal. Channels-last images stay so. Throws ShapeError, ValueError
 /// for an empty list.
-AnyTensor cat(const std::vector<AnyTensor>& tensors, int64_t axis = 0);
+AnyTensor cat(const TensorList& tensors, int64_t axis = 0);
 /// The tensors, all of one shape, along a new axis.
-AnyTensor stack(const std::vector<AnyTensor>& tensors, int64_t axis = 0);
+AnyTensor stack(const TensorList& tensors, int64_t axis = 0);
 /// Along the first axis (vectors become rows), the second (vectors: end to end), or the third.
-AnyTensor vstack(const std::vector<AnyTensor>& tensors);
-AnyTensor hstack(const std::vector<AnyTensor>& tensors);
-AnyTensor dstack(const std::vector<AnyTensor>& tensors);
+AnyTensor vstack(const TensorList& tensors);
+AnyTensor hstack(const TensorList& tensors);
+AnyTensor dstack(const TensorList& tensors);
 /// Vectors as the columns of a matrix; matrices side by side.
-AnyTensor column_stack(const std::vector<AnyTensor>& tensors);
+AnyTensor column_stack(const TensorList& tensors);
 /// Matrices along the diagonal of one; vectors count as rows.
-AnyTensor block_diag(const std::vector<AnyTensor>& matrices);
+AnyTensor block_diag(const TensorList& matrices);
 /// Every combination of an element of each vector: (count, vectors). Of a single vector, itself.
-AnyTensor cartesian_prod(const std::vector<AnyTensor>& vectors);
+AnyTensor cartesian_prod(const TensorList& vectors);
 /// Every choice of r elements of a vector, in its order: (count, r).
 AnyTensor combinations(const AnyTensor& x, int64_t r = 2, bool with_replacement = false);
 /// Views of all tensors with the shape that they broadcast to.
@@ -30,7 +31,7 @@ std::vector<AnyTensor> broadcast_tensors(const std::vector<AnyTensor>& tensors);
 Shape broadcast_shapes(const std::vector<Shape>& shapes);
 enum class MeshOrder { ij, xy };
 /// From n vectors, n views with as many axes: the k-th varies along axis k. xy swaps the first two axes, as for pictures.
-std::vector<AnyTensor> meshgrid(const std::vector<AnyTensor>& vectors, MeshOrder order = MeshOrder::ij);
+std::vector<AnyTensor> meshgrid(const TensorList& vectors, MeshOrder order = MeshOrder::ij);
 
 // ---- splitting: views
 /// Parts of `size` along axis; the last may be smaller.
