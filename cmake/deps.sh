@@ -20,7 +20,7 @@ libdnnl-dev             # oneDNN: convolutions, pooling, small matrix products
 libcurl4-openssl-dev    # opt-in download of datasets
 libssl-dev              # SHA-256 of what was downloaded
 libgtest-dev            # tests
-clang libclang-rt-dev   # fuzzing
+clang libclang-rt-dev libomp-dev  # sanitizers and fuzzing
 clang-format            # layout of the source
 python3-venv            # checks of the source; reading and writing safetensors with Python's own library in a test
 dataset-fashion-mnist   # 70,000 real images to learn from

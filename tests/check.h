@@ -10,6 +10,13 @@
 
 namespace gradus::testing {
 
+/// Sanitizers look at every step: what grows with the cube of a size is smaller there.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /// Where draw() puts its tensors.
 inline Device& device_of_tests() {
   static Device device = kCPU;

@@ -24,7 +24,7 @@ DEVICE_TEST(Activations, OfHalfTypesAreRoundedOnce) {
     for (auto [what, op] : ops) {
       // On a CPU, and in double, 1 + tanh loses what it had for the most negative.
       const double least = std::string(what) == "gelu_tanh" ? 8e-3 : smallest;
-      auto far = [&](const AnyTensor& got, const AnyTensor& want, double units) {
+      auto far = [&, unit = unit](const AnyTensor& got, const AnyTensor& want, double units) {
         std::vector<double> a = values(got), b = values(want), at = values(x);
         for (size_t i = 0; i < a.size(); ++i)
           if (!(std::abs(a[i] - b[i]) <= units * unit * std::max(std::abs(b[i]), least)))

@@ -63,8 +63,9 @@ DEVICE_TEST(LayerNorm, AnyLayout) {
 }
 
 DEVICE_TEST(LayerNorm, Gradients) {
-  for (const auto& [shape, last] : kShapes) {
+  for (const auto& [shape, over] : kShapes) {
     if (shape.numel() > 200) continue;
+    const Shape& last = over;  // which lambdas can take
     AnyTensor x = draw(shape, -1, 3, 3).requires_grad_();
     AnyTensor w = draw(last, 0.5, 2, 4).requires_grad_(), b = draw(last, -1, 1, 5).requires_grad_();
     auto full = [&](const auto& in) { return layer_norm(in[0], last, in[1], in[2], 0.1); };
@@ -87,7 +88,7 @@ DEVICE_TEST(LayerNorm, FusedBackwardIsTheComposedOne) {
       for (bool center : {true, false}) {
         AnyTensor x = draw({rows, 37}, -1, 1, 3).to(type), g = draw({rows, 37}, -1, 1, 6).to(type);
         AnyTensor w = draw({37}, 0.5, 2, 4).to(type), b = draw({37}, -1, 1, 5).to(type);
-        auto gradients = [&](DType t, bool graph) {
+        auto gradients = [&, type = type](DType t, bool graph) {
           AnyTensor xs = x.to(t).detach().requires_grad_(), ws = w.to(t).detach().requires_grad_(),
                     bs = b.to(t).detach().requires_grad_();
           AnyTensor y = center ? layer_norm(xs, {37}, ws, bs) : rms_norm(xs, {37}, ws, 1e-5) + bs;
@@ -198,8 +199,9 @@ DEVICE_TEST(AddLayerNorm, IsTheNormOfTheSum) {
 }
 
 DEVICE_TEST(AddLayerNorm, Gradients) {
-  for (const auto& [shape, last] : kShapes) {
+  for (const auto& [shape, over] : kShapes) {
     if (shape.numel() > 200) continue;
+    const Shape& last = over;  // which lambdas can take
     AnyTensor x = draw(shape, -1, 3, 3).requires_grad_(), r = draw(shape, -2, 1, 8).requires_grad_();
     AnyTensor w = draw(last, 0.5, 2, 4).requires_grad_(), b = draw(last, -1, 1, 5).requires_grad_();
     auto used_both = [](const std::pair<AnyTensor, AnyTensor>& p) { return p.first * 0.3 + p.second * p.second; };
@@ -223,7 +225,7 @@ DEVICE_TEST(LayerNorm, GradientsOfLongAndOfManyRows) {
       for (bool wants_input : {true, false}) {
         const int64_t n = shape[1];
         AnyTensor x = draw(shape, -1, 1, 3).to(type), g = draw(shape, -1, 1, 6).to(type);
-        auto gradients = [&](DType t, bool graph) {
+        auto gradients = [&, type = type](DType t, bool graph) {
           AnyTensor xs = x.to(t).detach().requires_grad_(wants_input);
           AnyTensor w = draw({n}, 0.5, 2, 4).to(type).to(t).detach().requires_grad_();
           AnyTensor b = draw({n}, -1, 1, 5).to(t).detach().requires_grad_();

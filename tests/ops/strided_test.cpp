@@ -36,15 +36,15 @@ std::vector<unsigned char> elements(const AnyTensor& there) {
   const size_t item = item_size(x.dtype());
   std::vector<unsigned char> out(size_t(n) * item);
   const unsigned char* from = static_cast<const unsigned char*>(x.raw_data());
-  std::vector<int64_t> at(size_t(x.dim()) + 1);
-  int64_t offset = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    std::memcpy(out.data() + size_t(i) * item, from + offset * int64_t(item), item);
-    for (int d = x.dim() - 1; d >= 0; --d) {
-      offset += x.stride()[d];
-      if (++at[size_t(d)] < x.shape()[d]) break;
-      offset -= at[size_t(d)] * x.stride()[d];
-      at[size_t(d)] = 0;
+  const Shape shape = x.shape();
+  int64_t at[Shape::kMaxRank] = {}, step[Shape::kMaxRank] = {}, offset = 0;
+  for (int d = 0; d < shape.rank; ++d) step[d] = x.stride()[d];
+  for (unsigned char *to = out.data(), *end = to + out.size(); to != end; to += item) {
+    std::memcpy(to, from + offset * int64_t(item), item);
+    for (int d = shape.rank - 1; d >= 0; --d) {
+      offset += step[d];
+      if (++at[d] < shape.size[d]) break;
+      offset -= at[d] * step[d], at[d] = 0;
     }
   }
   return out;
@@ -54,6 +54,13 @@ template <class T> std::vector<T> numbers(const AnyTensor& x) {
   std::vector<T> v(bytes.size() / sizeof(T));
   if (!bytes.empty()) std::memcpy(v.data(), bytes.data(), bytes.size());
   return v;
+}
+
+template <class T> std::vector<T> sums(const std::vector<T>& a, const std::vector<T>& b) {
+  std::vector<T> y(a.size());
+  const T *p = a.data(), *q = b.data();
+  for (T *to = y.data(), *end = to + y.size(); to != end;) *to++ = T(*p++ + *q++);
+  return y;
 }
 
 /// Views of `count` elements or a little more, by many routes.
@@ -112,15 +119,16 @@ DEVICE_TEST(Strided, CopiesIntoViews) {
 DEVICE_TEST(Strided, SumsOfTwoLayouts) {
   for (auto [rows, columns] : kSizes) {
     std::vector<AnyTensor> of_float = views(rows, columns, DType::float32), of_byte = views(rows, columns, DType::uint8);
-    for (size_t i = 0; i < of_float.size(); ++i)
-      for (size_t k = 0; k < of_float.size(); ++k) {
-        std::vector<float> a = numbers<float>(of_float[i]), b = numbers<float>(of_float[k]),
-                           y = numbers<float>(of_float[i] + of_float[k]);
-        for (size_t j = 0; j < a.size(); ++j) ASSERT_EQ(y[j], a[j] + b[j]) << rows << " x " << columns << ": " << i << " + " << k;
-        std::vector<uint8_t> c = numbers<uint8_t>(of_byte[i]), d = numbers<uint8_t>(of_byte[k]);
-        std::vector<uint8_t> z = numbers<uint8_t>(of_byte[i] + of_byte[k]);
-        for (size_t j = 0; j < c.size(); ++j)
-          ASSERT_EQ(z[j], uint8_t(c[j] + d[j])) << rows << " x " << columns << ": " << i << " + " << k;
+    std::vector<std::vector<float>> floats;
+    std::vector<std::vector<uint8_t>> bytes;
+    for (const AnyTensor& x : of_float) floats.push_back(numbers<float>(x));
+    for (const AnyTensor& x : of_byte) bytes.push_back(numbers<uint8_t>(x));
+    for (size_t i = 0; i < floats.size(); ++i)
+      for (size_t k = 0; k < floats.size(); ++k) {
+        ASSERT_EQ(numbers<float>(of_float[i] + of_float[k]), sums(floats[i], floats[k]))
+            << rows << " x " << columns << ": " << i << " + " << k;
+        ASSERT_EQ(numbers<uint8_t>(of_byte[i] + of_byte[k]), sums(bytes[i], bytes[k]))
+            << rows << " x " << columns << ": " << i << " + " << k;
       }
   }
 }
@@ -194,7 +202,7 @@ TEST(Strided, StoresPastTheCaches) {
     AnyTensor wide = pattern({rows, columns + 3}, DType::float32, 4).slice(1, 1, columns + 1);
     const AnyTensor whole[] = {a + b, a + turned, a + row, a + wide, exp(a), a.clone(), turned.contiguous(), wide.contiguous()};
     for (int64_t first = 0; first < rows; first += std::max<int64_t>(1, rows / 7)) {
-      auto part = [&](const AnyTensor& x) { return x.slice(0, first, std::min(rows, first + 3)).contiguous(); };
+      auto part = [&, rows = rows](const AnyTensor& x) { return x.slice(0, first, std::min(rows, first + 3)).contiguous(); };
       AnyTensor p = part(a), t = part(turned), w = part(wide);
       const AnyTensor parts[] = {p + part(b), p + t, p + row, p + w, exp(p), p, t, w};
       for (size_t i = 0; i < std::size(parts); ++i) ASSERT_EQ(elements(part(whole[i])), elements(parts[i])) << i << " at " << first;
