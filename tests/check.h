@@ -107,8 +107,9 @@ struct GradcheckOptions {
 };
 
 namespace detail {
-/// d<f(inputs), v>/dx by central differences, for input `which`.
-inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs, size_t which, const AnyTensor& v, double h) {
+/// d<f(inputs), v>/dx by central differences, for input `which`; f gives as many tensors as v has.
+inline AnyTensor numeric(const std::function<std::vector<AnyTensor>(const std::vector<AnyTensor>&)>& f,
+                         const std::vector<AnyTensor>& inputs, size_t which, const std::vector<AnyTensor>& v, double h) {
   const AnyTensor& x = inputs[which];
   AnyTensor slope = empty(x.shape(), DType::float64, kCPU);
   std::vector<double> before = testing::values(x);
@@ -120,10 +121,15 @@ inline AnyTensor numeric(const Function& f, const std::vector<AnyTensor>& inputs
     else
       put(x, offset, value);
   };
+  std::vector<std::vector<double>> weights;
+  for (const AnyTensor& w : v) weights.push_back(testing::values(w));
   auto value = [&] {
-    std::vector<double> y = testing::values(f(inputs)), w = testing::values(v);
+    std::vector<AnyTensor> outputs = f(inputs);
     double total = 0;
-    for (size_t i = 0; i < y.size(); ++i) total += y[i] * w[i];
+    for (size_t k = 0; k < outputs.size(); ++k) {
+      std::vector<double> y = testing::values(outputs[k]);
+      for (size_t i = 0; i < y.size(); ++i) total += y[i] * weights[k][i];
+    }
     return total;
   };
   for (int64_t i = 0; i < x.numel(); ++i) {
@@ -146,7 +152,8 @@ inline double finite_distance(const AnyTensor& a, const AnyTensor& b) {
   return distance(a, b);
 }
 /// Compares the gradient of f (one output) with central differences under a random cotangent, for every input that requires a
-/// gradient, and then the gradient of that gradient. Inputs are float64 leaves. An empty message means all agree.
+/// gradient, and then the gradient of these gradients, all of them under random cotangents at once. Inputs are float64 leaves. An empty
+/// message means all agree.
 inline std::string gradcheck(const Function& f, const std::vector<AnyTensor>& inputs, const GradcheckOptions& o = {}) {
   std::vector<AnyTensor> leaves;
   std::vector<size_t> which;
@@ -154,31 +161,37 @@ inline std::string gradcheck(const Function& f, const std::vector<AnyTensor>& in
     if (inputs[i].defined() && inputs[i].requires_grad()) leaves.push_back(inputs[i]), which.push_back(i);
   if (leaves.empty()) return "no input requires a gradient";
   AnyTensor y = f(inputs), v = draw(y.shape(), -1, 1, 11);
+  auto or_zeros = [&](const AnyTensor& g, size_t k) { return g.defined() ? g : zeros_like(leaves[k].detach()); };
   std::vector<AnyTensor> analytic = grad({y}, leaves, {v}, {.allow_unused = true});
+  auto only = [&](const std::vector<AnyTensor>& in) { return std::vector<AnyTensor>{f(in)}; };
   for (size_t k = 0; k < leaves.size(); ++k) {
-    AnyTensor got = analytic[k].defined() ? analytic[k] : zeros_like(leaves[k].detach());
-    double d = finite_distance(got, detail::numeric(f, inputs, which[k], v, o.step));
+    double d = finite_distance(or_zeros(analytic[k], k), detail::numeric(only, inputs, which[k], {v}, o.step));
     if (!(d < o.tolerance)) return "gradient of input " + std::to_string(which[k]) + " is off by " + std::to_string(d);
   }
   if (!o.second) return "";
+  // One leaf's gradient after the other, as if it alone were wanted, and what it adds to the gradients of the second order.
+  std::vector<AnyTensor> w, second;
+  for (const AnyTensor& leaf : leaves) second.push_back(zeros_like(leaf.detach()));
   for (size_t k = 0; k < leaves.size(); ++k) {
-    Function slope = [&, k](const std::vector<AnyTensor>& in) {
-      AnyTensor g = grad({f(in)}, {leaves[k]}, {v}, {.create_graph = true, .allow_unused = true})[0];
-      return g.defined() ? g : zeros_like(leaves[k].detach());
-    };
-    AnyTensor g = slope(inputs);
+    AnyTensor g = or_zeros(grad({f(inputs)}, {leaves[k]}, {v}, {.create_graph = true, .allow_unused = true})[0], k);
     if (analytic[k].defined() && !(distance(g, analytic[k]) < 1e-9))
       return "the gradient with a graph differs from the one without by " + std::to_string(distance(g, analytic[k])) +
              " for input " + std::to_string(which[k]);
-    AnyTensor w = draw(g.shape(), -1, 1, 13);
-    std::vector<AnyTensor> second(leaves.size());
-    if (g.requires_grad()) second = grad({g}, leaves, {w}, {.allow_unused = true});
-    for (size_t j = 0; j < leaves.size(); ++j) {
-      AnyTensor got = second[j].defined() ? second[j] : zeros_like(leaves[j].detach());
-      double d = finite_distance(got, detail::numeric(slope, inputs, which[j], w, o.step));
-      if (!(d < o.second_tolerance))
-        return "second gradient " + std::to_string(which[k]) + ", " + std::to_string(which[j]) + " is off by " + std::to_string(d);
-    }
+    w.push_back(draw(g.shape(), -1, 1, 13 + k));
+    if (!g.requires_grad()) continue;
+    std::vector<AnyTensor> more = grad({g}, leaves, {w[k]}, {.allow_unused = true});
+    for (size_t j = 0; j < leaves.size(); ++j)
+      if (more[j].defined()) second[j] = second[j] + more[j];
+  }
+  auto slopes = [&](const std::vector<AnyTensor>& in) {
+    std::vector<AnyTensor> g = grad({f(in)}, leaves, {v}, {.create_graph = true, .allow_unused = true});
+    for (size_t k = 0; k < g.size(); ++k) g[k] = or_zeros(g[k], k);
+    return g;
+  };
+  for (size_t j = 0; j < leaves.size(); ++j) {
+    double d = finite_distance(second[j], detail::numeric(slopes, inputs, which[j], w, o.step));
+    if (!(d < o.second_tolerance))
+      return "second gradient by input " + std::to_string(which[j]) + " is off by " + std::to_string(d);
   }
   return "";
 }
