@@ -47,6 +47,8 @@ if(GRADUS_SANITIZE)
   endif()
   if("address" IN_LIST GRADUS_SANITIZE AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     list(APPEND GRADUS_SANITIZE_FLAGS -D__SANITIZE_ADDRESS__)  # as g++ does: pools, which would hide errors, step aside
+  elseif("thread" IN_LIST GRADUS_SANITIZE AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    list(APPEND GRADUS_SANITIZE_FLAGS -D__SANITIZE_THREAD__)
   endif()
   add_link_options(${GRADUS_SANITIZE_FLAGS})
 endif()

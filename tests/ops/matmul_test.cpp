@@ -34,17 +34,21 @@ AnyTensor naive(const AnyTensor& a, const AnyTensor& b) {
 
 /// The same values in a layout: row-major, transposed, or every second element of a larger tensor that is NaN elsewhere.
 AnyTensor in_layout(int layout, const Shape& shape, uint64_t seed, DType type) {
-  AnyTensor x = draw(shape, -1, 1, seed, type);
-  if (layout == 0) return x;
-  Shape other = shape;
-  if (layout == 1) {
-    std::swap(other[-2], other[-1]);
-    AnyTensor turned = placed(empty(other, type, kCPU)).transpose(-2, -1);
-    return turned.copy_(x), turned;
+  AnyTensor base;
+  {
+    OnDevice host(kCPU);  // an emulated GPU takes its time for copies
+    base = draw(shape, -1, 1, seed, type);
+    if (layout == 1) base = base.transpose(-2, -1).contiguous();
+    if (layout == 2) {
+      Shape wide = shape;
+      wide[-1] = 2 * shape[-1];
+      AnyTensor holes = full(wide, NAN, type);
+      holes.slice(-1, 0, wide[-1], 2).copy_(base);
+      base = holes;
+    }
   }
-  other[-1] = 2 * shape[-1];
-  AnyTensor every_second = placed(full(other, NAN, type)).slice(-1, 0, other[-1], 2);
-  return every_second.copy_(x), every_second;
+  base = placed(base);
+  return layout == 0 ? base : layout == 1 ? base.transpose(-2, -1) : base.slice(-1, 0, base.size(-1), 2);
 }
 
 // Partial sums of k products below 1 grow as sqrt(k), and each of the k roundings adds a share of that: k units of the last place of the
