@@ -218,13 +218,19 @@ void tiles(const Elementwise& c, const Work& work, const Tiles& t) {
         p[k] += offset * c.item_size[k];
         step[k] = plan.stride[k][last], next[k] = plan.stride[k][t.along] * c.item_size[k];
       }
-      // Pieces so short are no stream that the hardware would follow: they are asked for while the tile is turned over.
-      auto expect_rows = [&](int64_t from, int64_t to) {
-        for (int k = 0; k < c.operands && !joined; ++k)
-          if (p[k] && step[k] == 1 && !(t.turned >> k & 1) && !(work.streams() && k < c.outputs))
-            for (int64_t i = from; i < to; ++i)
-              for (int64_t b = 0; b < columns * c.item_size[k]; b += 64) _mm_prefetch(p[k] + i * next[k] + b, _MM_HINT_T1);
+      // Pieces so short are no stream that the hardware would follow. What is not turned is asked for while the tile is turned over, and what the
+      // next tile turns while this one's rows are written: memory has both to do all the time.
+      bool others = false;
+      auto expect = [&](const char* from, int64_t bytes) {
+        for (int64_t b = 0; b < bytes; b += 64) _mm_prefetch(from + b, _MM_HINT_T1);
       };
+      const char* source[kMaxOperands];
+      int64_t column[kMaxOperands];  // bytes from column to column of a source
+      for (int k = 0; k < c.operands; ++k) {
+        const bool asked = p[k] && step[k] == 1 && !(t.turned >> k & 1) && !(work.streams() && k < c.outputs) && !joined;
+        source[k] = asked || (p[k] && t.turned >> k & 1) ? p[k] : nullptr, column[k] = step[k] * c.item_size[k];
+        others = others || asked;
+      }
       int64_t expected = 0;
       for (int k = 0; k < c.operands; ++k) {
         if (!p[k] || !(t.turned >> k & 1)) continue;
@@ -232,9 +238,13 @@ void tiles(const Elementwise& c, const Work& work, const Tiles& t) {
         char* tile = scratch.as<char>() + kTile * 8 * k;
         for (int64_t j = 0, n; j < columns; j += n) {
           n = std::min(kStrip, columns - j);
-          const int64_t until = rows * (j + n) / columns;
-          if (until > expected) expect_rows(expected, until), expected = until;
-          turn(tile + j * item, t.columns, p[k] + j * step[k] * item, step[k], rows, n, down == 1 ? t.columns * step[k] : ahead,
+          for (const int64_t until = rows * (j + n) / columns; others && expected < until; ++expected)
+            for (int o = 0; o < c.operands; ++o)
+              if (source[o] && !(t.turned >> o & 1)) expect(source[o] + expected * next[o], columns * c.item_size[o]);
+          turn(tile + j * item, t.columns, p[k] + j * column[k], step[k], rows, n,
+               down == 1 ? t.columns * step[k]
+               : others  ? 0
+                         : ahead,
                item);
         }
         if (columns < padded(columns))
@@ -253,7 +263,11 @@ void tiles(const Elementwise& c, const Work& work, const Tiles& t) {
       }
       bool plain = !work.copies && columns == padded(columns);  // rows that need no buffer: a run at once, since they are short
       for (int k = 0; k < c.operands; ++k) plain = plain && (!p[k] || step[k] == 1);
+      int64_t j = 0;
       for (int64_t i = 0; i < rows; ++i) {
+        for (const int64_t until = columns * (i + 1) / rows; others && ahead != 0 && j < until; ++j)
+          for (int k = 0; k < c.operands; ++k)
+            if (source[k] && t.turned >> k & 1) expect(source[k] + j * column[k] + ahead * c.item_size[k], rows * c.item_size[k]);
         if (plain)
           work.run(columns, reinterpret_cast<void**>(p), c.scalars, work.writes);
         else
