@@ -56,7 +56,7 @@ template <class Acc> GRADUS_FN Acc placed(Acc from, Acc span, Acc u) {
 #if defined(__has_builtin) && __has_builtin(__builtin_assoc_barrier)
   return from + __builtin_assoc_barrier(span * u);
 #else
-  return from + span * u;  // such compilers are told not to join them
+  return from + span * u;  // clang++, which is told not to join them (CMakeLists.txt)
 #endif
 }
 
