@@ -85,7 +85,7 @@ template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dw
   using P = Packet<T>;
   P middle = P(mean), scale = P(rstd), s[2] = {0, 0}, q[2] = {0, 0};
   const RowGradient<T> before = past ? *past : RowGradient<T>{};
-  sweep4<T>(n, [&](int64_t i, auto part, int k) {
+  sweep2<T>(n, [&](int64_t i, auto part, int k) {
     P v = load(g + i, part), h = (load(x + i, part) - middle) * scale;
     expect(g + n + kBeyond + i);
     if (past) expect(x + n + kBeyond + i);
@@ -94,9 +94,11 @@ template <class T, bool kCenter, bool kSums> void row_backward(T* dx, Acc<T>* dw
       if (dbias) store(dbias + i, load(dbias + i, part) + v, part);
     }
     if (weight) v = v * load(weight + i, part);
-    if constexpr (kCenter) s[k % 2] = s[k % 2] + v;
-    q[k % 2] = q[k % 2] + v * h;  // v is zero beyond the row
-    if (before.dx) store_past(before.dx + i, before.at(i, part, weight), part, true);
+    if constexpr (kCenter) s[k] = s[k] + v;
+    q[k] = q[k] + v * h;  // v is zero beyond the row
+    if constexpr (kStreams<T>) {
+      if (before.dx) store_past(before.dx + i, before.at(i, part, weight), part, true);
+    }
   });
   if (!dx) return;
   P along = P(sum_of(q[0] + q[1]) / Acc<T>(n)) * scale, level = kCenter ? P(sum_of(s[0] + s[1]) / Acc<T>(n)) : P(0);
@@ -135,8 +137,8 @@ void layer_norm(const Array& y, const Array& mean, const Array& rstd, const Arra
           if (sum) from = add(sum.as<T>() + r * n, from, residual.as<T>() + r * n, n);
           auto *m = mean.as<Acc<T>>() + (center ? r : 0), *deviation = rstd.as<Acc<T>>() + r;
           T* to = y.as<T>() + r * n;
-          if (streams) {
-            measure<T, center>(now, m, deviation, from, to, n, Acc<T>(eps), write);
+          if (kStreams<T> && streams) {
+            if constexpr (kStreams<T>) measure<T, center>(now, m, deviation, from, to, n, Acc<T>(eps), write);
           } else {
             measure<T, center>(now, m, deviation, from, to, n, Acc<T>(eps), [](int64_t) {});
             sweep<T>(n, [&](int64_t i, auto part) { store(to + i, now.at(i, part, w, b), part); });
@@ -176,8 +178,10 @@ void layer_norm_backward(const Array& dx, const Array& dweight, const Array& dbi
                                            x.as<T>() + r * n, weight.as<A>(), center ? mean.as<A>()[r] : A(0), rstd.as<A>()[r], n,
                                            streams ? &past : nullptr, accumulate);
             }
-            if (past.dx)
-              sweep<T>(n, [&](int64_t i, auto part) { store_past(past.dx + i, past.at(i, part, weight.as<A>()), part, true); });
+            if constexpr (kStreams<T>) {
+              if (past.dx)
+                sweep<T>(n, [&](int64_t i, auto part) { store_past(past.dx + i, past.at(i, part, weight.as<A>()), part, true); });
+            }
             _mm_sfence();
           });
         });

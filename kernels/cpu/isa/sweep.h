@@ -71,6 +71,15 @@ template <class T, class F> GRADUS_FN void sweep4(int64_t n, F&& f) {
   if (i < n) f(i, Part{int(n - i)}, 1);
 }
 
+/// With two in turn, for longer bodies.
+template <class T, class F> GRADUS_FN void sweep2(int64_t n, F&& f) {
+  constexpr int kLanes = kLanesOf<T>;
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) f(i, Whole{}, 0), f(i + kLanes, Whole{}, 1);
+  if (i + kLanes <= n) f(i, Whole{}, 0), i += kLanes;
+  if (i < n) f(i, Part{int(n - i)}, 1);
+}
+
 /// All lanes as one, halving: a fixed order.
 template <class T, int kLanes, class F> GRADUS_FN T fold(Number<T, kLanes> x, F f) {
   if constexpr (kLanes == 1) {
