@@ -22,12 +22,11 @@ struct Ahead {
 };
 
 GRADUS_FN void write(char* to, V v) { store_stream(reinterpret_cast<float*>(to), PacketF(v)); }
-GRADUS_FN void ask(const char* from) { expect(from); }
 
 /// `bytes` side by side.
 inline void side_by_side(char* to, const char* from, int64_t bytes, const Ahead& ahead) {
   for (int64_t i = 0; i < bytes; i += kRegister) {
-    ask(from + i + ahead.at(i));
+    expect(from + i + ahead.at(i));
     write(to + i, load_bits<V>(from + i));
   }
 }
@@ -39,7 +38,7 @@ inline void every_second(char* to, const char* from, int64_t n, const Ahead& ahe
     const char* x = from + 8 * i;
     if (i + kFloats >= n) break;  // the float after the last one may not be there
     const int64_t page = ahead.at(8 * i);
-    ask(x + page), ask(x + page + kRegister);
+    expect(x + page), expect(x + page + kRegister);
     V a = load_bits<V>(x), b = load_bits<V>(x + kRegister);
     [&]<int... I>(std::integer_sequence<int, I...>) { write(to + 4 * i, __builtin_shufflevector(a, b, 2 * I...)); }
     (std::make_integer_sequence<int, kFloats>());
@@ -69,7 +68,7 @@ template <int kPlanes> void take_turns(char* to, const char* from, int64_t apart
     V plane[kPlanes];
     for (int k = 0; k < kPlanes; ++k) {
       const char* x = from + 4 * i + k * apart;
-      ask(x + kPage);
+      expect(x + kPage);
       plane[k] = load_bits<V>(x);
     }
     [&]<int... K>(std::integer_sequence<int, K...>) { (write(to + K * kRegister, in_turn<kPlanes, K>(plane)), ...); }
