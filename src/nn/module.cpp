@@ -193,6 +193,8 @@ std::string type_name(const Module& module) {
 namespace detail {
 CallObserver::CallObserver() : outer_(call_observer) { call_observer = this; }
 CallObserver::~CallObserver() { call_observer = outer_; }
+void observe_call(const Module& module) { call_observer->before(const_cast<Module&>(module)); }
+void observe_result(const Module& module, const AnyTensor& output) { call_observer->after(const_cast<Module&>(module), output); }
 }  // namespace detail
 
 }  // namespace gradus::nn

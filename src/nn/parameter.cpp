@@ -78,6 +78,7 @@ Parameter::Parameter(Parameter&& o) noexcept
       cached_(std::move(o.cached_)),
       cached_version_(o.cached_version_),
       cached_in_(o.cached_in_) {}
+Parameter::~Parameter() = default;
 Parameter& Parameter::operator=(const Parameter& o) {
   Held::operator=(o);
   cached_ = {};

@@ -4,4 +4,5 @@
 
 #define GRADUS_OPTIMIZER_BODIES(Name)                                                                                           \
   Name::Name(std::vector<AnyTensor> parameters, const Options& o) : OptimizerWith(#Name, std::move(parameters), o) { check(); } \
-  Name::Name(const std::vector<Group>& groups) : OptimizerWith(#Name, groups) { check(); }
+  Name::Name(const std::vector<Group>& groups) : OptimizerWith(#Name, groups) { check(); }                                      \
+  Name::~Name() = default;

@@ -27,6 +27,8 @@ Optimizer::Optimizer(const char* name, std::vector<std::vector<AnyTensor>> group
   if (count == 0) refuse("got no parameters; is the module's GRADUS_MEMBERS empty?");
 }
 
+Optimizer::~Optimizer() = default;
+
 void Optimizer::zero_grad() {
   for (auto& group : groups_)
     for (const AnyTensor& p : group)

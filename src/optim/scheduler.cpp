@@ -22,6 +22,7 @@ Scheduler::Scheduler(Optimizer& optimizer, Schedule schedule) : optimizer_(optim
   for (size_t g = 0; g < optimizer.group_count(); ++g) base_.push_back(optimizer.lr(g));
   if (schedule_) Scheduler::apply();
 }
+Scheduler::~Scheduler() = default;
 void Scheduler::set_steps(int64_t steps) {
   refuse_to_capture("Scheduler::step", "sets rates, which replays would not do");
   if (steps < 0) refuse("set_steps", std::to_string(steps) + " steps");

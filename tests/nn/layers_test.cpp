@@ -404,6 +404,38 @@ DEVICE_TEST(Summary, ListsLayersShapesAndCounts) {
   EXPECT_TRUE(net.features[1].training());
 }
 
+struct Returns : nn::Module {
+  GRADUS_MEMBERS()
+  const AnyTensor& forward(const AnyTensor& x) const { return x; }
+  std::pair<AnyTensor, int> forward(const AnyTensor& x, int n) const { return {x, n}; }
+  void forward(AnyTensor& x, const char*) const { x.mul_(2); }
+};
+struct Outputs : nn::detail::CallObserver {
+  void before(nn::Module&) override { ++calls; }
+  void after(nn::Module&, const AnyTensor& output) override { seen.push_back(output); }
+  int calls = 0;
+  std::vector<AnyTensor> seen;
+};
+
+DEVICE_TEST(Call, GivesWhatForwardGivesWatchedOrNot) {
+  const Returns net;
+  AnyTensor x = ones<float>({2});
+  for (bool watched : {false, true}) {
+    std::optional<Outputs> outputs;
+    if (watched) outputs.emplace();
+    EXPECT_EQ(&net(x), &x);
+    static_assert(std::is_same_v<decltype(net(x)), const AnyTensor&>);
+    auto [y, n] = net(x, 3);
+    EXPECT_TRUE(y.is_same(x) && n == 3);
+    net(x, "doubled");
+    if (!watched) continue;
+    EXPECT_EQ(outputs->calls, 2);  // a call without a result is not watched
+    ASSERT_EQ(outputs->seen.size(), 2u);
+    EXPECT_TRUE(outputs->seen[0].is_same(x) && outputs->seen[1].is_same(x));
+  }
+  EXPECT_EQ(x.select(0, 0).item(), 4);
+}
+
 // Containers.
 
 struct OnlyFloat : nn::Module {

@@ -5,17 +5,19 @@
 
 namespace gradus::nn {
 
+namespace detail {
+void check_dropout(const char* module, double p);
+}
+
 /// nn::Dropout(0.25) drops a quarter. Throws ValueError for p outside [0, 1].
-#define GRADUS_DROPOUT(Name, function)                                                                                 \
-  class Name : public Module {                                                                                         \
-   public:                                                                                                             \
-    explicit Name(double p = 0.5) : p(p) {                                                                             \
-      if (!(p >= 0 && p <= 1)) throw ValueError(#Name ": p is " + std::to_string(p) + "; it must be between 0 and 1"); \
-    }                                                                                                                  \
-    double p;                                                                                                          \
-    GRADUS_MEMBERS()                                                                                                   \
-    AnyTensor forward(const AnyTensor& x) const { return function(x, p, training()); }                                 \
-    GRADUS_TYPED_FORWARD                                                                                               \
+#define GRADUS_DROPOUT(Name, function)                                                 \
+  class Name : public Module {                                                         \
+   public:                                                                             \
+    explicit Name(double p = 0.5) : p(p) { detail::check_dropout(#Name, p); }          \
+    double p;                                                                          \
+    GRADUS_MEMBERS()                                                                   \
+    AnyTensor forward(const AnyTensor& x) const { return function(x, p, training()); } \
+    GRADUS_TYPED_FORWARD                                                               \
   };
 GRADUS_DROPOUT(Dropout, dropout)
 /// Whole channels.

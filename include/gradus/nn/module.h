@@ -128,18 +128,29 @@ template <class A> AnyTensor shown(const A& x) {
     return {};
 }
 
+// What an observer is told, apart from the types of modules: all of them share it.
+void observe_call(const Module& module);
+void observe_result(const Module& module, const AnyTensor& output);
+
 template <class M, class... Args> auto call(M& module, Args&&... args) -> decltype(module.forward(std::forward<Args>(args)...)) {
   using Result = decltype(module.forward(std::forward<Args>(args)...));
   if constexpr (!std::is_void_v<Result>) {
+    if (call_observer) [[unlikely]]
+      observe_call(module);
+    Result y = module.forward(std::forward<Args>(args)...);
     if (call_observer) [[unlikely]] {
-      auto& called = const_cast<std::remove_const_t<M>&>(module);
-      call_observer->before(called);
-      Result y = module.forward(std::forward<Args>(args)...);
-      if (call_observer) call_observer->after(called, shown(y));
-      return std::forward<Result>(y);
+      if constexpr (std::is_convertible_v<Result&, const AnyTensor&>)
+        observe_result(module, y);
+      else
+        observe_result(module, shown(y));
     }
+    if constexpr (std::is_reference_v<Result>)
+      return static_cast<Result>(y);
+    else
+      return y;
+  } else {
+    return module.forward(std::forward<Args>(args)...);
   }
-  return module.forward(std::forward<Args>(args)...);
 }
 
 }  // namespace detail

@@ -45,6 +45,7 @@ class Parameter : public Held {
   Parameter(Parameter&& o) noexcept;
   Parameter& operator=(const Parameter& o);
   Parameter& operator=(Parameter&& o) noexcept;
+  ~Parameter();
 
   /// The parameter in another dtype: a differentiable cast. Its values are kept until the parameter is written; every call has a node of
   /// its own, so that each use belongs to the graph that it is used in.

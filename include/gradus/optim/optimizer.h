@@ -16,7 +16,7 @@ namespace gradus::optim {
 /// An optimizer holds tensors, not modules: the module may move, and change its dtype or device.
 class Optimizer {
  public:
-  virtual ~Optimizer() = default;
+  virtual ~Optimizer();
   Optimizer(Optimizer&&) = default;
   Optimizer& operator=(Optimizer&&) = default;
 
@@ -119,11 +119,14 @@ struct Betas {
   double first = 0.9, second = 0.999;
 };
 
-/// Declares an optimizer's constructors and what it overrides; Name##Options are its options. The constructors' bodies are in the .cpp
+/// Declares an optimizer's constructors, its destructor and what it overrides; Name##Options are its options. The bodies are in the .cpp
 /// (GRADUS_OPTIMIZER_BODIES): here, everything below them would be compiled wherever the header is included.
 #define GRADUS_OPTIMIZER(Name)                                                   \
   explicit Name(std::vector<AnyTensor> parameters, const Name##Options& o = {}); \
   explicit Name(const std::vector<Group>& groups);                               \
+  Name(Name&&) = default;                                                        \
+  Name& operator=(Name&&) = default;                                             \
+  ~Name() override;                                                              \
                                                                                  \
  protected:                                                                      \
   void update(size_t group, Slot& slot, const Gradient& gradient) override;      \

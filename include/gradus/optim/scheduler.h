@@ -19,7 +19,7 @@ using Schedule = std::function<double(int64_t step, double base)>;
 class Scheduler {
  public:
   Scheduler(Optimizer& optimizer, Schedule schedule);
-  virtual ~Scheduler() = default;
+  virtual ~Scheduler();
   void step() { set_steps(steps_ + 1); }
   int64_t steps() const { return steps_; }
   /// Jumps to where so many calls of step() would have led.
