@@ -24,8 +24,9 @@ namespace emulator {
 namespace {
 
 constexpr size_t kMemory = size_t(6) << 30;  // of a device; the system gives pages as they are written
-constexpr size_t kPage = 4096;
-constexpr size_t kMostWaiting = 512;  // tasks in a queue
+constexpr size_t kPage = 4096, kHuge = size_t(2) << 20;
+constexpr size_t kKept = size_t(1) << 16;  // bytes of a piece whose pages stay when it is given back
+constexpr size_t kMostWaiting = 512;       // tasks in a queue
 
 using Task = std::function<void()>;
 using Tasks = std::vector<Task>;
@@ -43,22 +44,28 @@ cudaError_t failed(cudaError_t error) {
   return error;
 }
 
-/// Memory of a device: pieces of one range of addresses.
+/// Memory of a device: pieces of one range of addresses. Tests that give each tensor a piece of its own take and open thousands, so as
+/// few calls of the system as can be: neighbours are opened together, all is closed at once, and a new piece is filled when it is opened.
 class Arena {
  public:
-  Arena() : base_(static_cast<char*>(mmap(nullptr, kMemory, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+  Arena() {
+    void* range = mmap(nullptr, kMemory + kHuge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    base_ = static_cast<char*>(range) + (kHuge - reinterpret_cast<uintptr_t>(range) % kHuge);
     free_[0] = kMemory;
   }
   void* take(size_t bytes) {
-    bytes = std::max(kPage, (bytes + kPage - 1) / kPage * kPage);
-    for (auto [at, size] : free_) {
-      if (size < bytes) continue;
-      free_.erase(at);
-      if (size > bytes) free_[at + bytes] = size - bytes;
+    const size_t unit = bytes < kHuge ? kPage : kHuge;
+    bytes = std::max(unit, (bytes + unit - 1) / unit * unit);
+    for (auto [from, size] : free_) {
+      const size_t at = (from + unit - 1) / unit * unit, end = from + size;
+      if (at + bytes > end) continue;
+      free_.erase(from);
+      if (from < at) free_[from] = at - from;
+      if (at + bytes < end) free_[at + bytes] = end - at - bytes;
       taken_[at] = bytes, in_use_ += bytes;
-      mprotect(base_ + at, bytes, PROT_READ | PROT_WRITE);
-      std::memset(base_ + at, 0xff, bytes);
-      if (!open_) mprotect(base_ + at, bytes, PROT_NONE);
+      if (unit == kHuge) madvise(base_ + at, bytes, MADV_HUGEPAGE);  // one entry to change where small pages have 512
+      fresh_.push_back(at);
+      if (open_) open(true);
       return base_ + at;
     }
     return nullptr;
@@ -68,8 +75,9 @@ class Arena {
     if (found == taken_.end()) return false;
     auto [at, bytes] = *found;
     taken_.erase(found), in_use_ -= bytes;
-    mprotect(base_ + at, bytes, PROT_NONE);
-    madvise(base_ + at, bytes, MADV_DONTNEED);
+    std::erase(fresh_, at);
+    if (open_) mprotect(base_ + at, bytes, PROT_NONE);
+    if (bytes > kKept) madvise(base_ + at, bytes, MADV_DONTNEED);
     auto next = free_.upper_bound(at);
     if (next != free_.end() && next->first == at + bytes) bytes += next->second, next = free_.erase(next);
     if (next != free_.begin() && std::prev(next)->first + std::prev(next)->second == at)
@@ -80,7 +88,20 @@ class Arena {
   }
   void open(bool yes) {
     open_ = yes;
-    for (auto [at, bytes] : taken_) mprotect(base_ + at, bytes, yes ? PROT_READ | PROT_WRITE : PROT_NONE);
+    if (taken_.empty()) return;
+    if (!yes) {
+      const auto& [at, bytes] = *taken_.rbegin();
+      mprotect(base_, at + bytes, PROT_NONE);
+      return;
+    }
+    for (auto piece = taken_.begin(); piece != taken_.end();) {
+      const size_t begin = piece->first;
+      size_t end = begin;
+      for (; piece != taken_.end() && piece->first == end; ++piece) end += piece->second;
+      mprotect(base_ + begin, end - begin, PROT_READ | PROT_WRITE);
+    }
+    for (size_t at : fresh_) std::memset(base_ + at, 0xff, taken_[at]);
+    fresh_.clear();
   }
   bool has(const void* p) const { return p >= base_ && p < base_ + kMemory; }
   size_t unused() const { return kMemory - in_use_; }
@@ -88,6 +109,7 @@ class Arena {
  private:
   char* base_;
   std::map<size_t, size_t> free_, taken_;
+  std::vector<size_t> fresh_;  // taken, and not yet filled
   size_t in_use_ = 0;
   bool open_ = false;
 };

@@ -14,7 +14,14 @@ struct Shape {
   int64_t size[kMaxRank];
 
   Shape() = default;
+#if defined(__GNUC__) && __GNUC__ >= 12
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdangling-pointer"  // g++ 12 takes the list in a member's initializer for one that is gone already
+#endif
   Shape(std::initializer_list<int64_t> sizes) { assign(sizes.begin(), sizes.size()); }
+#if defined(__GNUC__) && __GNUC__ >= 12
+#pragma GCC diagnostic pop
+#endif
   Shape(const std::vector<int64_t>& sizes) { assign(sizes.data(), sizes.size()); }
   Shape(const int64_t* sizes, size_t n) { assign(sizes, n); }
   Shape(const Shape& o) : rank(o.rank) {
