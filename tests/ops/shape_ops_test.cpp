@@ -167,6 +167,12 @@ DEVICE_TEST(Split, Gradients) {
       {3, 4});
   expect_gradients([](const auto& in) { return unbind(in[0], 1)[2] * unbind(in[0], 0)[1]; }, {3, 3});
   expect_gradients([](const auto& in) { return tensor_split(in[0], {2})[1]; }, {4, 2});
+  // One part that is all there is.
+  expect_gradients([](const auto& in) { return square(split(in[0], 3, 1)[0]); }, {2, 3});
+  expect_gradients([](const auto& in) { return square(split(in[0], {2}, 0)[0]); }, {2, 3});
+  expect_gradients([](const auto& in) { return square(tensor_split(in[0], 1)[0]); }, {2, 3});
+  expect_gradients([](const auto& in) { return square(chunk(in[0], 1)[0]); }, {2, 3});
+  expect_gradients([](const auto& in) { return square(unbind(in[0])[0]); }, {1, 3});
   expect_gradients(
       [](const auto& in) {
         auto parts = chunk(in[0], 3, 1);

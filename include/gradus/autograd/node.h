@@ -113,7 +113,10 @@ template <class Rule, bool kMany> struct RuleNode final : Node {
   RuleNode(const char* label, Rule&& r) : label(label), rule(std::move(r)) {}
   const char* name() const override { return label; }
   void backward(AnyTensor& g, AnyTensor* grads, bool) override {
-    if constexpr (!kMany) (*rule)(g, grads);
+    if constexpr (kMany)
+      (*rule)(&g, grads);  // of one tensor alone: all that was split off
+    else
+      (*rule)(g, grads);
   }
   void backward_many(AnyTensor* gs, AnyTensor* grads, bool) override {
     if constexpr (kMany)
