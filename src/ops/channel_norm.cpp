@@ -67,7 +67,9 @@ struct ChannelNormRule {
   AnyTensor average(const AnyTensor& t) const {
     if (!groups) return gradus::mean(t, all_but_channels(t.dim()), true);
     const Shape& shape = t.shape();
-    AnyTensor of_groups = gradus::mean(reshape(t, {shape[0], groups, t.numel() / (shape[0] * groups)}), 2, true);
+    int64_t depth = shape[1] / groups;
+    for (int d = 2; d < shape.rank; ++d) depth *= shape[d];
+    AnyTensor of_groups = gradus::mean(reshape(t, {shape[0], groups, depth}), 2, true);
     AnyTensor of_channels = reshape(expand(of_groups, {shape[0], groups, shape[1] / groups}), {shape[0], shape[1]});
     Shape broadcast = of_channels.shape();
     while (broadcast.rank < shape.rank) broadcast.push_back(1);

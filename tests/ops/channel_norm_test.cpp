@@ -132,6 +132,15 @@ DEVICE_TEST(ChannelNorm, Gradients) {
     }
 }
 
+DEVICE_TEST(ChannelNorm, GradientsOfNothing) {
+  AnyTensor w = draw({4}, 0.5, 2, 4).requires_grad_(), b = draw({4}, -1, 1, 5).requires_grad_(), v = draw({4}, 0.5, 2, 7);
+  for (const Shape& shape : {Shape{0, 4}, Shape{0, 4, 3}, Shape{2, 4, 0}}) {
+    AnyTensor x = draw(shape).requires_grad_();
+    EXPECT_EQ(gradcheck([&](const auto& in) { return group_norm(in[0], 2, in[1], in[2]); }, {x, w, b}), "") << to_string(shape);
+    EXPECT_EQ(gradcheck([&](const auto& in) { return batch_norm(in[0], v, v, in[1], in[2]); }, {x, w, b}), "") << to_string(shape);
+  }
+}
+
 DEVICE_TEST(ChannelNorm, FusedBackwardIsTheComposedOne) {
   const std::pair<DType, double> types[] = {{DType::float32, 2e-5}, {DType::float16, 1e-2}, {DType::bfloat16, 8e-2}};
   for (auto [type, tolerance] : types)
