@@ -17,9 +17,10 @@ AnyTensor as_rows(const AnyTensor& x) {
   if (x.dim() == 1) return reshape(x, {1, x.shape()[0]});
   if (x.dim() == 2) return x;
   Shape order{0};
-  for (int d = 2; d < x.dim(); ++d) order.push_back(d);
+  int64_t rows = x.shape()[0];
+  for (int d = 2; d < x.dim(); ++d) order.push_back(d), rows *= x.shape()[d];
   order.push_back(1);
-  return reshape(permute(x, order), {-1, x.shape()[1]});
+  return reshape(permute(x, order), {rows, x.shape()[1]});
 }
 
 /// Logits of (C), (N, C), (N, C, d1, ...) and the shape that a target of classes must have.

@@ -210,6 +210,16 @@ DEVICE_TEST(CrossEntropy, OfImagesAndOfOneSample) {
   AnyTensor rows = x.detach().permute({0, 2, 3, 1}).reshape({24, 5});
   EXPECT_LT(distance(each.reshape({24}), cross_entropy(rows, target.reshape({24}), {.reduction = Reduction::none})), 1e-13);
   EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], target); }, {x}), "");
+  for (const Shape& shape : {Shape{0, 5}, Shape{0, 5, 3}, Shape{2, 5, 0}, Shape{0, 0}, Shape{0, 0, 3}, Shape{2, 0, 0}}) {
+    Shape of_classes = shape;
+    of_classes.erase(1);
+    AnyTensor nothing = draw(shape).requires_grad_(), nobody = placed(zeros(of_classes, DType::int64));
+    EXPECT_EQ(cross_entropy(nothing, nobody, {.reduction = Reduction::none}).shape(), of_classes) << to_string(shape);
+    EXPECT_EQ(cross_entropy(nothing, nobody, {.reduction = Reduction::sum}).item(), 0) << to_string(shape);
+    EXPECT_TRUE(std::isnan(cross_entropy(nothing, nobody).item())) << to_string(shape);
+    EXPECT_TRUE(std::isnan(nll_loss(nothing, nobody).item())) << to_string(shape);
+    EXPECT_EQ(grad({cross_entropy(nothing, nobody)}, {nothing})[0].shape(), shape);
+  }
   AnyTensor one = draw({5}).requires_grad_();
   EXPECT_EQ(gradcheck([&](const auto& in) { return cross_entropy(in[0], placed(Tensor<int64_t>{2}).reshape({})); }, {one}), "");
 }
