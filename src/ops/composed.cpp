@@ -23,12 +23,20 @@ double largest_finite(DType t) {
 }  // namespace
 
 AnyTensor lerp(const AnyTensor& a, const AnyTensor& b, Scalar weight) {
-  check_float("lerp", a);
-  return a + (b - a) * weight;
+  check_float("lerp", a), check_same("lerp", a, b);
+  // From the nearer end: all the way is b itself, however much larger a is.
+  const double w = weight;
+  const bool near_a = std::abs(w) < 0.5;
+  return in_float([&](const AnyTensor& a, const AnyTensor& b) { return (near_a ? a : b) + (b - a) * (near_a ? w : w - 1); }, a, b);
 }
 AnyTensor lerp(const AnyTensor& a, const AnyTensor& b, const AnyTensor& weight) {
-  check_float("lerp", a);
-  return a + (b - a) * weight;
+  check_float("lerp", a), check_same("lerp", a, b), check_same("lerp", a, weight);
+  return in_float(
+      [](const AnyTensor& a, const AnyTensor& b, const AnyTensor& w) {
+        AnyTensor near_a = abs(w) < 0.5;
+        return where(near_a, a, b) + (b - a) * where(near_a, w, w - 1);
+      },
+      a, b, weight);
 }
 AnyTensor& lerp_(AnyTensor& a, const AnyTensor& b, Scalar weight) {
   check_defined("lerp", a);
@@ -36,15 +44,18 @@ AnyTensor& lerp_(AnyTensor& a, const AnyTensor& b, Scalar weight) {
   return take_over("lerp", a, lerp(a, b, weight));
 }
 
-AnyTensor addcmul(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, Scalar value) { return x + a * b * value; }
+AnyTensor addcmul(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, Scalar value) {
+  check_same("addcmul", x, a), check_same("addcmul", x, b);
+  return in_float([&](const AnyTensor& x, const AnyTensor& a, const AnyTensor& b) { return x + a * b * value; }, x, a, b);
+}
 AnyTensor& addcmul_(AnyTensor& x, const AnyTensor& a, const AnyTensor& b, Scalar value) {
   check_defined("addcmul", x);
   check_in_place("addcmul", x);
   return take_over("addcmul", x, addcmul(x, a, b, value));
 }
 AnyTensor addcdiv(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, Scalar value) {
-  check_float("addcdiv", x);
-  return x + a / b * value;
+  check_float("addcdiv", x), check_same("addcdiv", x, a), check_same("addcdiv", x, b);
+  return in_float([&](const AnyTensor& x, const AnyTensor& a, const AnyTensor& b) { return x + a / b * value; }, x, a, b);
 }
 AnyTensor& addcdiv_(AnyTensor& x, const AnyTensor& a, const AnyTensor& b, Scalar value) {
   check_defined("addcdiv", x);
@@ -71,7 +82,8 @@ AnyTensor logaddexp2(const AnyTensor& a, const AnyTensor& b) {
 }
 AnyTensor xlogy(const AnyTensor& a, const AnyTensor& b) {
   check_float("xlogy", a);
-  return a * log(where(logical_and(a == 0, logical_not(isnan(b))), 1, b));
+  // 0 only where the product alone would not be: log(b) is the slope in a.
+  return a * log(where(logical_and(a == 0, logical_or(b <= 0, b == HUGE_VAL)), 1, b));
 }
 AnyTensor hypot(const AnyTensor& a, const AnyTensor& b) {
   check_float("hypot", a);

@@ -45,7 +45,7 @@ AnyTensor angle(const AnyTensor& x) {
 }
 AnyTensor xlog1py(const AnyTensor& a, const AnyTensor& b) {
   check_float("xlog1py", a);
-  return a * log1p(where(logical_and(a == 0, b == b), 0, b));
+  return a * log1p(where(logical_and(a == 0, logical_or(b <= -1, b == HUGE_VAL)), 0, b));
 }
 AnyTensor entr(const AnyTensor& x) {
   check_float("entr", x);

@@ -17,19 +17,26 @@ AnyTensor l1_loss(const AnyTensor& x, const AnyTensor& target, const LossOptions
   return reduced(abs(x - target), o.reduction);
 }
 
+namespace {
+/// d^2 / 2 up to `bound` on both sides, from there on its tangents; divided by `by`. Nowhere is infinity multiplied with 0.
+AnyTensor half_square(const AnyTensor& d, double bound, double by) {
+  AnyTensor bent = clamp(d, -bound, bound);
+  return bent / by * (d - bent * 0.5);
+}
+}  // namespace
+
 AnyTensor smooth_l1_loss(const AnyTensor& x, const AnyTensor& target, const SmoothL1LossOptions& o) {
   check_pair("smooth_l1_loss", x, target);
   if (o.beta < 0) fail<ValueError>("smooth_l1_loss: beta ", o.beta, " is negative");
   if (o.beta == 0) return l1_loss(x, target, {o.reduction});
-  AnyTensor d = x - target, size = abs(d);
-  return reduced(where(size < o.beta, square(d) * (0.5 / o.beta), size - 0.5 * o.beta), o.reduction);
+  return reduced(in_float([&](const auto& x, const auto& t) { return half_square(x - t, o.beta, o.beta); }, x, target),
+                 o.reduction);
 }
 
 AnyTensor huber_loss(const AnyTensor& x, const AnyTensor& target, const HuberLossOptions& o) {
   check_pair("huber_loss", x, target);
   if (!(o.delta > 0)) fail<ValueError>("huber_loss: delta ", o.delta, " is not positive");
-  AnyTensor d = x - target, size = abs(d);
-  return reduced(where(size < o.delta, square(d) * 0.5, (size - 0.5 * o.delta) * o.delta), o.reduction);
+  return reduced(in_float([&](const auto& x, const auto& t) { return half_square(x - t, o.delta, 1); }, x, target), o.reduction);
 }
 
 namespace {

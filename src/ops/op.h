@@ -11,6 +11,12 @@ namespace gradus {
 /// The dtype that kernels compute in.
 inline DType accumulate_dtype(DType t) { return is_half(t) ? DType::float32 : t; }
 
+/// f of the tensors, for half types in float: a sum whose terms nearly cancel would keep the rounding of what it was made of.
+template <class F, class... Xs> AnyTensor in_float(const F& f, const AnyTensor& x, const Xs&... xs) {
+  if (!is_half(x.dtype())) return f(x, xs...);
+  return f(x.to(DType::float32), xs.to(DType::float32)...).to(x.dtype());
+}
+
 /// x as a kernel sees it; valid while x lives. An undefined tensor is an absent operand.
 inline Array array(const AnyTensor& x) {
   if (!x.defined()) return {};

@@ -118,7 +118,7 @@ AnyTensor cumprod(const AnyTensor& x, int64_t axis) {
 AnyTensor logcumsumexp(const AnyTensor& x, int64_t axis) {
   check_float("logcumsumexp", x);
   int d = checked_axis("logcumsumexp", x, axis);
-  return logsumexp_so_far(x, d, false);
+  return in_float([d](const AnyTensor& x) { return logsumexp_so_far(x, d, false); }, x);  // the gradient reads the result
 }
 
 AnyTensor diff(const AnyTensor& x, int64_t n, int64_t axis) {

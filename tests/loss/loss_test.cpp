@@ -298,6 +298,12 @@ DEVICE_TEST(Regression, FormulasAndGradients) {
       "margin",
       [](auto& x, auto& t) { return margin_ranking_loss(x, t, ones_like(x.detach()), {.margin = 0.3, .reduction = kNone}); },
       [](double x, double t) { return std::max(0.0, t - x + 0.3); });
+  AnyTensor far = placed(Tensor<double>{HUGE_VAL, -HUGE_VAL, 1e200, NAN, 0}).requires_grad_(), none = zeros({5}, DType::float64);
+  for (auto [loss, slope] : {std::pair(smooth_l1_loss(far, none, {.beta = 0.5, .reduction = Reduction::sum}), 1.0),
+                             std::pair(huber_loss(far, none, {.delta = 0.5, .reduction = Reduction::sum}), 0.5)}) {
+    EXPECT_TRUE(std::isnan(loss.item()));
+    EXPECT_EQ(distance(grad({loss}, {far})[0], Tensor<double>{slope, -slope, slope, NAN, 0}), 0);
+  }
   EXPECT_NEAR(mse_loss(x, t).item() * 15, mse_loss(x, t, {Reduction::sum}).item(), 1e-11);
 }
 

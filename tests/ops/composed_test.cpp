@@ -64,6 +64,44 @@ DEVICE_TEST(Composed, BetweenAndSums) {
   EXPECT_EQ(values(addcmul(Tensor<int64_t>{1}, Tensor<int64_t>{2}, Tensor<int64_t>{3}, 2)), V{13});
 }
 
+DEVICE_TEST(Composed, BetweenEndsThatAreFarApart) {
+  for (DType type : {DType::float64, DType::float32}) {
+    AnyTensor a = placed(Tensor<double>{1e20, -1e20, 3, 1}).to(type), b = placed(Tensor<double>{1, 7, 1e20, 2}).to(type);
+    EXPECT_EQ(distance(lerp(a, b, 0), a), 0) << name(type);
+    EXPECT_EQ(distance(lerp(a, b, 1), b), 0) << name(type);
+    EXPECT_EQ(distance(lerp(a, b, zeros_like(a)), a), 0) << name(type);
+    EXPECT_EQ(distance(lerp(a, b, ones_like(a)), b), 0) << name(type);
+  }
+  AnyTensor a = leaf({3}), b = leaf({3}, -1, 1, 8), outside = AnyTensor(Tensor<double>{-0.7, 1.6, 0.2}).requires_grad_();
+  for (double w : {-0.6, 0.2, 0.5, 0.9, 1.0, 1.7}) {
+    EXPECT_LT(distance(lerp(a, b, w), a * (1 - w) + b * w), 1e-15) << w;
+    EXPECT_EQ(gradcheck([&](const auto& in) { return lerp(in[0], in[1], w); }, {a, b}), "") << w;
+  }
+  EXPECT_LT(distance(lerp(a, b, outside), a * (1 - outside) + b * outside), 1e-15);
+  EXPECT_EQ(gradcheck([](const auto& in) { return lerp(in[0], in[1], in[2]); }, {a, b, outside}), "");
+}
+
+/// Terms that nearly cancel leave what the type can hold of their sum, not what was rounded off on the way.
+DEVICE_TEST(Composed, HalfTypesAreRoundedOnce) {
+  using F = AnyTensor (*)(const AnyTensor&, const AnyTensor&, const AnyTensor&);
+  const std::pair<const char*, F> ops[] = {
+      {"addcmul", [](auto& x, auto& a, auto& b) { return addcmul(x, a, b, -1.0); }},
+      {"addcdiv", [](auto& x, auto& a, auto& b) { return addcdiv(x, a, b, -2.5); }},
+      {"lerp", [](auto& x, auto& a, auto& b) { return lerp(x, a, b); }},
+      {"lerp by a number", [](auto& x, auto& a, auto&) { return lerp(x, neg(a), 0.5); }},
+      {"smooth_l1", [](auto& x, auto& a, auto&) { return smooth_l1_loss(x, a, {.beta = 0.3, .reduction = Reduction::none}); }},
+      {"huber", [](auto& x, auto& a, auto&) { return huber_loss(x, a, {.delta = 0.3, .reduction = Reduction::none}); }}};
+  for (auto [type, unit] : {std::pair(DType::float16, 0x1p-11), std::pair(DType::bfloat16, 0x1p-8)}) {
+    AnyTensor x = draw({500}, 0.9, 1.1, 1).to(type), a = draw({500}, 0.9, 1.1, 2).to(type), b = draw({500}, 0.9, 1.1, 3).to(type);
+    for (auto [what, f] : ops) {
+      std::vector<double> got = values(f(x, a, b)),
+                          want = values(f(x.to(DType::float64), a.to(DType::float64), b.to(DType::float64)));
+      for (size_t i = 0; i < got.size(); ++i)
+        ASSERT_NEAR(got[i], want[i], 1.001 * unit * std::abs(want[i]) + 1e-6) << what << " in " << name(type);
+    }
+  }
+}
+
 DEVICE_TEST(Composed, EdgesOfTheRange) {
   const double inf = HUGE_VAL, nan = std::nan("");
   EXPECT_EQ(values(nan_to_num(Tensor<double>{nan, inf, -inf, 2}, 1, 5, -6)), (V{1, 5, -6, 2}));
@@ -72,6 +110,9 @@ DEVICE_TEST(Composed, EdgesOfTheRange) {
   EXPECT_EQ(values(logaddexp(Tensor<double>{-inf, inf, 1000, -inf}, Tensor<double>{-inf, 3, 0, 2})), (V{-inf, inf, 1000, 2}));
   EXPECT_EQ(values(xlogy(Tensor<double>{0, 0, 2}, Tensor<double>{0, inf, 1})), (V{0, 0, 0}));
   EXPECT_TRUE(std::isnan(values(xlogy(Tensor<double>{0}, Tensor<double>{nan}))[0]));
+  AnyTensor none = placed(zeros({3}, DType::float64)).requires_grad_(), some = placed(Tensor<double>{2, 0.5, 0});
+  EXPECT_LT(distance(grad({sum(xlogy(none, some))}, {none})[0], Tensor<double>{std::log(2), -std::log(2), 0}), 1e-15);
+  EXPECT_LT(distance(grad({sum(xlog1py(none, some - 1))}, {none})[0], Tensor<double>{std::log(2), -std::log(2), 0}), 1e-15);
   EXPECT_EQ(values(hypot(Tensor<float>{3e30f, 0, float(inf)}, Tensor<float>{4e30f, 0, 1})), (V{double(5e30f), 0, inf}));
   EXPECT_EQ(values(signbit(Tensor<float>{-0.0f, 0, -1, 1})), (V{1, 0, 1, 0}));
   EXPECT_TRUE(std::signbit(values(copysign(Tensor<double>{3}, Tensor<double>{-0.0}))[0]));

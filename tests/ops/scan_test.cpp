@@ -100,6 +100,11 @@ DEVICE_TEST(Scan, SpecialValues) {
   AnyTensor x = Tensor<float>{float(-kInf), 1, float(kInf), 2};
   EXPECT_EQ(values(logcumsumexp(x, 0)), (std::vector<double>{-kInf, 1, kInf, kInf}));
   EXPECT_NEAR(values(logcumsumexp(Tensor<float>{1000, 1000}, 0))[1], 1000 + std::log(2.0), 1e-4);
+  for (DType type : {DType::float16, DType::bfloat16}) {  // a large first one, whose logarithm has few digits
+    AnyTensor big = placed(Tensor<double>{8192, 0, -5}).to(type).requires_grad_();
+    AnyTensor g = grad({logcumsumexp(big, 0)}, {big}, {placed(Tensor<double>{0.25, -0.5, 0.75}).to(type)})[0];
+    EXPECT_LT(distance(g, Tensor<double>{0.5, 0, 0}), 4e-3) << name(type);
+  }
   std::vector<double> holes = values(logcumsumexp(Tensor<float>{0, NAN, 1}, 0));
   EXPECT_EQ(holes[0], 0);
   EXPECT_TRUE(std::isnan(holes[1]) && std::isnan(holes[2]));
