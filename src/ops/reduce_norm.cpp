@@ -44,7 +44,9 @@ AnyTensor norm_gradient(const AnyTensor& x, const AnyTensor& y, const AnyTensor&
   }
   AnyTensor magnitude = abs(x);
   if (p < 2) magnitude = where(x == 0, 1, magnitude);  // 0 to a negative power; the sign makes it 0 again
-  return sign(x) * pow(magnitude, p - 1) * (g * pow(positive, 1 - p));
+  AnyTensor scale = g * pow(positive, 1 - p);
+  if (p < 0) scale = where(y == 0, 0, scale);  // an element is zero, and holds the norm there whatever the others do
+  return sign(x) * pow(magnitude, p - 1) * scale;
 }
 
 }  // namespace

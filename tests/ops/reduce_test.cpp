@@ -454,6 +454,7 @@ DEVICE_TEST(ReduceGradient, AtTheKinks) {
   AnyTensor x = zeros({3}, DType::float64).requires_grad_();
   for (double p : {2.0, 1.0, 1.5, 3.0}) EXPECT_EQ(values(grad({norm(x, p)}, {x})[0]), (std::vector<double>{0, 0, 0})) << p;
   AnyTensor some = AnyTensor(Tensor<double>{0, 3, 4}).requires_grad_();
+  for (double p : {-1.0, -2.0, -0.5}) EXPECT_EQ(values(grad({norm(some, p)}, {some})[0]), (std::vector<double>{0, 0, 0})) << p;
   EXPECT_LT(distance(grad({norm(some)}, {some})[0], Tensor<double>{0, 0.6, 0.8}), 1e-15);
   AnyTensor same = full({4}, 2, DType::float64).requires_grad_();
   EXPECT_EQ(values(grad({gradus::std(same)}, {same})[0]), (std::vector<double>{0, 0, 0, 0}));
