@@ -51,15 +51,22 @@ AnyTensor cdist(const AnyTensor& a, const AnyTensor& b, double p) {
   return where(apart, p == 2 ? sqrt(safe) : pow(safe, 1 / p), 0);
 }
 
+namespace {
+/// beta * x + y. Where beta is 0 nothing of x is to be seen, NaN neither.
+AnyTensor plus_scaled(const AnyTensor& x, double beta, const AnyTensor& y) {
+  return beta == 0 ? where(zeros({}, DType::boolean, y.device()), x, y) : x * beta + y;
+}
+}  // namespace
+
 AnyTensor addbmm(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& o) {
   check_same("addbmm", x, a), check_same("addbmm", a, b);
   if (a.dim() != 3 || b.dim() != 3)
     fail<ShapeError>("addbmm: shapes ", a.shape(), " and ", b.shape(), " are no batches of matrices");
-  return x * o.beta + sum(bmm(a, b), 0) * o.alpha;
+  return plus_scaled(x, o.beta, sum(bmm(a, b), 0) * o.alpha);
 }
 AnyTensor addr(const AnyTensor& x, const AnyTensor& a, const AnyTensor& b, const AddmmOptions& o) {
   check_same("addr", x, a), check_same("addr", a, b);
-  return x * o.beta + outer(a, b) * o.alpha;
+  return plus_scaled(x, o.beta, outer(a, b) * o.alpha);
 }
 
 AnyTensor bilinear(const AnyTensor& a, const AnyTensor& b, const AnyTensor& weight, const AnyTensor& bias) {

@@ -86,6 +86,9 @@ DEVICE_TEST(ComposedMore, ScaledSlicesAndProducts) {
   EXPECT_LT(distance(addr(m, u, v, {.beta = 0.6, .alpha = 0.2}), m * 0.6 + outer(u, v) * 0.2), 1e-15);
   AnyTensor a = draw({2, 3, 5}, -1, 1, 5).requires_grad_(), b = draw({2, 5, 4}, -1, 1, 6).requires_grad_();
   EXPECT_LT(distance(addbmm(m, a, b, {.beta = 0.6, .alpha = 0.2}), m * 0.6 + sum(bmm(a, b), 0) * 0.2), 1e-14);
+  AnyTensor holes = full_like(m.detach(), NAN);
+  EXPECT_EQ(distance(addr(holes, u, v, {.beta = 0}), outer(u, v)), 0) << "what counts for nothing is not read";
+  EXPECT_EQ(distance(addbmm(holes, a, b, {.beta = 0}), sum(bmm(a, b), 0)), 0);
   EXPECT_EQ(gradcheck([](const auto& in) { return addbmm(in[0], in[1], in[2]); }, {m, a, b}), "");
   message_of<ShapeError>([&] { addbmm(m, u, b); });
 }
