@@ -3,6 +3,7 @@
 #include "gradus/ops/create.h"
 #include "gradus/ops/index.h"
 #include "gradus/ops/reduce.h"
+#include "gradus/ops/shape_ops.h"
 #include "gradus/ops/view.h"
 #include "src/ops/op.h"
 
@@ -12,13 +13,14 @@ AnyTensor cosine_similarity(const AnyTensor& a, const AnyTensor& b, int64_t axis
   check_float("cosine_similarity", a), check_same("cosine_similarity", a, b);
   // The axis of the result counts where one operand has fewer axes.
   int rank = std::max(a.dim(), b.dim()), d = axis_of("cosine_similarity", axis, rank) - rank;
-  auto length = [&](const AnyTensor& x) {
-    bool has_axis = x.dim() + d >= 0;  // one that broadcasts into it is of one element
-    AnyTensor n = has_axis ? norm(x, 2, d, true) : abs(x);
-    return n + (clamp_min(n, eps) - n).detach();  // the bound does not stop the gradient
+  // Along the axis both are of its size before their lengths are taken: one number that broadcasts stands for as many.
+  std::vector<AnyTensor> whole = broadcast_tensors({a, b});
+  auto direction = [&](const AnyTensor& x) {
+    AnyTensor n = rank ? norm(x, 2, d, true) : abs(x);
+    return x / (n + (clamp_min(n, eps) - n).detach());  // the bound does not stop the gradient
   };
-  AnyTensor y = (a / length(a)) * (b / length(b));
-  return sum(y, y.dim() ? Axes(d) : Axes());
+  AnyTensor y = direction(whole[0]) * direction(whole[1]);
+  return sum(y, rank ? Axes(d) : Axes());
 }
 
 AnyTensor pairwise_distance(const AnyTensor& a, const AnyTensor& b, const DistanceOptions& o) {

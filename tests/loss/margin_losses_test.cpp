@@ -32,6 +32,10 @@ DEVICE_TEST(Distance, Cosines) {
   EXPECT_EQ(to_string(cosine_similarity(draw({2, 1, 4}), draw({3, 4}), -1).shape()), "[2, 3]");
   EXPECT_EQ(gradcheck([](const auto& in) { return cosine_similarity(in[0], in[1]); }, {a, b}), "");
   EXPECT_EQ(gradcheck([](const auto& in) { return cosine_similarity(in[0].unsqueeze(1), in[1], -1); }, {a, b}), "");
+  // One number that stands for all along the axis.
+  EXPECT_LT(distance(cosine_similarity(a, Tensor<double>{{2}}), cosine_similarity(a, full({3, 4}, 2, DType::float64))), 1e-15);
+  EXPECT_EQ(gradcheck([](const auto& in) { return cosine_similarity(in[0], in[1].narrow(1, 0, 1)); }, {a, b}), "");
+  EXPECT_EQ(values(cosine_similarity(draw({2, 0}), draw({2, 0}))), (std::vector<double>{0, 0}));
   message_of<ShapeError>([&] { cosine_similarity(a, b, 2); });
   message_of<DTypeError>([&] { cosine_similarity(a, b.to(DType::float32)); });
 }
