@@ -52,6 +52,8 @@ GRADUS_FORMULA pow_slope(N x, N p) { return where(p == 0, zero(x), p * pow(x, p 
 /// The part of g that goes to a where y = pow(a, b), and that to b: nothing to a where b is 0, and nothing to b where 0 stays 0 or 1.
 GRADUS_FORMULA base_share(N g, N a, N b) { return where(b == 0, zero(g), g * (b * pow(a, b - 1))); }
 GRADUS_FORMULA exponent_share(N g, N a, N b, N y) { return where((a == 0) & (b >= 0), zero(g), g * (y * log(a))); }
+/// g times other / (a^2 + b^2), the slope of an angle. At the origin, where there is no angle, nothing.
+GRADUS_FORMULA angle_share(N g, N other, N a, N b) { return where((a == 0) & (b == 0), zero(g), g * (other / (a * a + b * b))); }
 /// The slope of y = pow(s, x) in x. A power of 0 is 0, 1 or (x < 0) infinite; the first two have a slope of 0, not of 0 * log(0).
 GRADUS_FORMULA rpow_slope(N y, N s) { return where((s == 0) & (y <= 1), zero(y), y * log(s)); }
 /// With the sign of b, as in Python.

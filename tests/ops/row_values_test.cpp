@@ -145,6 +145,69 @@ DEVICE_TEST(RowValues, SecondGradientsOfPowers) {
   }
 }
 
+/// Where a function bends or jumps, and where its argument is no number: the slopes that PyTorch 2.15 gives.
+DEVICE_TEST(RowValues, GradientsAtTheKinks) {
+  struct Case {
+    const char* name;
+    std::function<AnyTensor(const AnyTensor&)> f;
+    std::vector<std::pair<double, double>> slopes;  // (x, dy/dx)
+  };
+  const double inf = HUGE_VAL, nan = NAN, tolerance[] = {1e-6, 1e-15, 1e-3, 1e-2};
+  const std::vector<Case> cases = {
+      {"abs", [](auto& x) { return abs(x); }, {{0, 0}, {-0.0, 0}, {inf, 1}, {-inf, -1}}},
+      {"relu", [](auto& x) { return relu(x); }, {{0, 0}, {-0.0, 0}, {inf, 1}, {-inf, 0}}},
+      {"relu6", [](auto& x) { return relu6(x); }, {{0, 0}, {6, 0}, {inf, 0}}},
+      {"leaky_relu", [](auto& x) { return leaky_relu(x, 0.25); }, {{0, 0.25}, {-0.0, 0.25}, {inf, 1}, {-inf, 0.25}}},
+      {"prelu", [](auto& x) { return prelu(x, full({1}, 0.25, x.dtype(), x.device())); }, {{0, 0.25}, {-0.0, 0.25}, {inf, 1}}},
+      {"elu", [](auto& x) { return elu(x, 0.5); }, {{0, 0.5}, {-0.0, 0.5}, {inf, 1}, {-inf, 0}, {nan, nan}}},
+      {"celu", [](auto& x) { return celu(x, 0.5); }, {{0, 1}, {inf, 1}, {-inf, 0}, {nan, nan}}},
+      {"selu", [](auto& x) { return selu(x); }, {{0, 1.7580993408473766}, {inf, 1.0507009873554805}, {-inf, 0}, {nan, nan}}},
+      {"hardswish", [](auto& x) { return hardswish(x); }, {{-3, 0}, {0, 0.5}, {3, 1}, {inf, 1}, {-inf, 0}}},
+      {"hardsigmoid", [](auto& x) { return hardsigmoid(x); }, {{-3, 0}, {3, 0}, {inf, 0}, {-inf, 0}}},
+      {"hardtanh", [](auto& x) { return hardtanh(x, -1, 2); }, {{-1, 0}, {2, 0}, {1.5, 1}, {inf, 0}}},
+      {"hardshrink", [](auto& x) { return hardshrink(x, 0.5); }, {{-0.5, 0}, {0.5, 0}, {0.75, 1}, {inf, 1}}},
+      {"softshrink", [](auto& x) { return softshrink(x, 0.5); }, {{-0.5, 0}, {0.5, 0}, {0.75, 1}, {inf, 1}}},
+      {"threshold", [](auto& x) { return threshold(x, 0.5, 3); }, {{0.5, 0}, {0.75, 1}, {-inf, 0}, {nan, 1}}},
+      {"clamp", [](auto& x) { return clamp(x, -1, 2); }, {{-1, 1}, {2, 1}, {-1.5, 0}, {inf, 0}, {-inf, 0}}},
+      {"softsign", [](auto& x) { return softsign(x); }, {{0, 1}, {inf, 0}}},
+      {"sqrt", [](auto& x) { return sqrt(x); }, {{0, inf}, {inf, 0}}},
+      {"floor", [](auto& x) { return floor(x); }, {{0, 0}, {1, 0}, {inf, 0}}},
+      {"frac", [](auto& x) { return frac(x); }, {{0, 1}, {1, 1}}},
+      {"atan2 of y", [](auto& x) { return atan2(x, zeros_like(x.detach())); }, {{0, 0}, {2, 0}, {inf, 0}}},
+      {"atan2 of x", [](auto& x) { return atan2(full_like(x.detach(), 2), x); }, {{0, -0.5}, {2, -0.25}}},
+      {"atan2 at the origin", [](auto& x) { return atan2(zeros_like(x.detach()), x); }, {{0, 0}}},
+      {"xlogy", [](auto& x) { return xlogy(x, full_like(x.detach(), 1)); }, {{0, 0}, {2, 0}}},
+  };
+  for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16})
+    for (const Case& c : cases)
+      for (bool graph : {false, true}) {
+        SCOPED_TRACE(std::string(c.name) + " of " + name(type));
+        std::vector<double> points;
+        for (auto [x, slope] : c.slopes) points.push_back(x);
+        AnyTensor x = placed(Tensor<double>(std::span<const double>(points))).to(type).requires_grad_();
+        std::vector<double> got = values(grad({c.f(x)}, {x}, {ones_like(x.detach())}, {.create_graph = graph})[0]);
+        for (size_t i = 0; i < points.size(); ++i) {
+          const double slope = c.slopes[i].second;
+          if (got[i] == slope || (std::isnan(got[i]) && std::isnan(slope))) continue;
+          EXPECT_NEAR(got[i], slope, tolerance[int(type)]) << "at " << points[i];
+        }
+      }
+}
+
+/// A hole in the data is seen at the end.
+DEVICE_TEST(RowValues, NaNStaysNaN) {
+  for (DType type : {DType::float64, DType::float32, DType::float16, DType::bfloat16}) {
+    const AnyTensor x = full({19}, NAN, DType::float64).to(type);
+    auto check = [&](const char* row, const AnyTensor& y) {
+      for (double v : values(y)) ASSERT_TRUE(std::isnan(v)) << row << " of " << name(type) << " makes " << v << " of NaN";
+    };
+#define GRADUS_UNARY(name, of, f, g, lo, hi) check(#name, gradus::name(x));
+#define GRADUS_UNARY1(name, of, s, s_test, f, g, lo, hi) check(#name, gradus::name(x, s_test));
+#define GRADUS_UNARY2(name, of, s, s_test, t, t_test, f, g, lo, hi) check(#name, gradus::name(x, s_test, t_test));
+#include "gradus/ops/ops.def"
+  }
+}
+
 /// How often b goes into a decides the gradient of a remainder, not a / b, which is rounded: 0.1 goes nine times into 1.
 DEVICE_TEST(RowValues, GradientsOfRemainders) {
   auto of = [](AnyTensor (*f)(const AnyTensor&, const AnyTensor&), DType type, bool graph) {
