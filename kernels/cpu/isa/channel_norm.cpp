@@ -341,13 +341,13 @@ void channel_norm_backward(const Array& dx, const Array& dweight, const Array& d
       if (dbias) dbias.as<A>()[i] = A(db[i]);
     }
     if (!dx || x.count == 0) return;
-    double m = fixed ? __builtin_inf() : double(v.per_statistic());  // fixed statistics do not move with x
+    double m = double(v.per_statistic());
     each_coefficient(v, [&](int64_t i, int64_t k, int64_t u) {
       int64_t s = v.statistic(i, k);
       double r = scale[s];
       to.scale[u] = A(r * (weight ? weight.as<A>()[k] : A(1)));
-      to.slope[u] = A(-r * r * along[s] / m);
-      to.shift[u] = A(-r * level[s] / m);
+      to.slope[u] = fixed ? A(0) : A(-r * r * along[s] / m);  // fixed statistics do not move with x
+      to.shift[u] = fixed ? A(0) : A(-r * level[s] / m);
     });
     apply<T, true>(dx.as<T>(), g.as<T>(), x.as<T>(), to, v, accumulate);
   });
