@@ -130,12 +130,16 @@ template <class Op> __global__ void __launch_bounds__(kThreads) singly(Part part
     if (Op::writes(k) && part.data[k]) static_cast<Out*>(part.data[k])[offset[k]] = y[k];
 }
 
-template <class Op> void launch_part(const Part& part, const Elementwise& call) {
+/// For callers that look for errors themselves, when all parts are on their way.
+template <class Op> void launch_part_unchecked(const Part& part, const Elementwise& call) {
   typename Op::Scalars scalars(call.scalars);
   if constexpr (Op::kItems > 1) {
     if (part.packs) packed<Op><<<blocks_of(part.packs), kThreads, 0, stream()>>>(part, scalars);
   }
   if (part.single < part.count) singly<Op><<<blocks_of(part.count - part.single), kThreads, 0, stream()>>>(part, scalars);
+}
+template <class Op> void launch_part(const Part& part, const Elementwise& call) {
+  launch_part_unchecked<Op>(part, call);
   check_launch(call);
 }
 

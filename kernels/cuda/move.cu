@@ -72,8 +72,9 @@ template <class T> void fill_part(const Part& part, const Elementwise& c) {
   Bits value = std::bit_cast<Bits>(c.scalars[0].to<T>());
   if (part.packs) fill_packed<<<blocks_of(part.packs), kThreads, 0, stream()>>>(part, value);
   if (part.single < part.count) fill_singly<<<blocks_of(part.count - part.single), kThreads, 0, stream()>>>(part, value);
-  check_launch(c);
 }
+/// Copies tell their arrays, which they know, where an op would tell its operands.
+template <class Op> Launch copy_of() { return {launch_part_unchecked<Op>, uint32_t(Op::kItems)}; }
 
 }  // namespace
 
@@ -85,17 +86,18 @@ void where(const Elementwise& c) {
 
 void copy(const Array& y, const Array& x) {
   Elementwise c = call_over("to", y.dtype, 1, {&y, &x}, nullptr);
-  if (y.dtype == x.dtype && copy_turned(c)) return;
-  auto same = [&]<class T>() { return launch_of<Convert<T, T>>(); };
+  if (y.dtype == x.dtype && copy_turned(c)) return check_launch("to", {&x, &y});
+  auto same = [&]<class T>() { return copy_of<Convert<T, T>>(); };
   auto other = [&]<class To>() {
     return dispatch_all("to", x.dtype, [&]<class From>() {
       if constexpr (std::is_same_v<To, From>)
         return Launch{};  // taken care of above
       else
-        return launch_of<Convert<To, From>>();
+        return copy_of<Convert<To, From>>();
     });
   };
   run(c, y.dtype == x.dtype ? dispatch_size(y.dtype, same) : dispatch_all("to", y.dtype, other));
+  check_launch("to", {&x, &y});
 }
 
 void fill(const Array& y, Scalar value) {
@@ -103,6 +105,7 @@ void fill(const Array& y, Scalar value) {
   Elementwise c = call_over("fill", y.dtype, 1, {&y}, scalars);
   for_each_part(c, uint32_t(16 / item_size(y.dtype)),
                 dispatch_all("fill", y.dtype, [&]<class T>() -> LaunchPart { return fill_part<T>; }));
+  check_launch("fill", {&y});
 }
 
 }  // namespace gradus::cuda

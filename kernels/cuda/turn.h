@@ -4,7 +4,7 @@
 
 namespace gradus::cuda {
 
-/// y = x, of one dtype. False: it is no such copy, or too small a one; nothing was done.
+/// y = x, of one dtype. False: it is no such copy, or too small a one; nothing was done. The caller looks for errors of the launch.
 bool copy_turned(const Elementwise& c);
 
 }  // namespace gradus::cuda

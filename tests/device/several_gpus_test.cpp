@@ -55,3 +55,27 @@ GPU_TEST(Gpu, SynchronizeWaitsForEveryStreamOfTheDevice) {
   EXPECT_TRUE(side.is_idle() && Stream::current(kGpu).is_idle());
   EXPECT_EQ(x[999].item(), 10);
 }
+
+// A stream of another device's makes every launch fail.
+GPU_TEST(Gpu, LaunchesThatAreRefusedTellWhatTheyWorkedOn) {
+  if (device_count(DeviceType::cuda) < 2) GTEST_SKIP() << "one CUDA device";
+  const Stream foreign = Stream::from_handle(kGpu, Stream(Device("cuda:1")).handle());
+  Tensor<float> x = zeros<float>({70, 80}, kGpu), y = zeros<float>({70, 80}, kGpu), z = zeros<float>({2, 3}, kGpu);
+  Tensor<half> h = zeros<half>({2, 3}, kGpu);
+  synchronize(kGpu);
+  auto refused = [&](auto f) {
+    StreamGuard guard(foreign);
+    return message_of<Error>(f);
+  };
+  EXPECT_EQ(refused([&] { z.fill_(1.0f); }).find("fill of float32[2, 3]: CUDA says: "), 0u);
+  const Tensor<float> from = z.t();
+  EXPECT_EQ(refused([&] { y.copy_(x); }).find("to of float32[70, 80] float32[70, 80]: CUDA says: "), 0u);
+  EXPECT_EQ(refused([&] { static_cast<AnyTensor&>(h).copy_(from.t()); }).find("to of float32[2, 3] float16[2, 3]: CUDA says: "),
+            0u);
+  const Tensor<float> wide = zeros<float>({80, 70}, kGpu);
+  synchronize(kGpu);
+  EXPECT_EQ(refused([&] { y.copy_(wide.t()); }).find("to of float32[70, 80] float32[70, 80]: CUDA says: "), 0u);  // through squares
+  EXPECT_NE(refused([&] { z += 1.0f; }).find(" of float32, 6 elements: CUDA says: "), std::string::npos);
+  z.fill_(2.0f);  // and the next one is not blamed
+  EXPECT_EQ(z[1][2].item(), 2.0f);
+}
