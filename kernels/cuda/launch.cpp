@@ -7,15 +7,27 @@ namespace {
 
 constexpr int64_t kMost = int64_t(1) << 30;  // well below 2^31: a thread's number rounds up to whole blocks
 
-/// The farthest element that any operand reaches, counted from its first.
-int64_t reach(const Plan& p, int operands) {
-  int64_t most = 0;
-  for (int k = 0; k < operands; ++k) {
-    int64_t last = 0;
-    for (int d = 0; d < p.rank; ++d) last += (p.size[d] - 1) * (p.stride[k][d] < 0 ? -p.stride[k][d] : p.stride[k][d]);
-    most = std::max(most, last);
+/// How far operand k goes along an axis.
+int64_t along(const Plan& p, int k, int d) { return (p.size[d] - 1) * (p.stride[k][d] < 0 ? -p.stride[k][d] : p.stride[k][d]); }
+/// The farthest element that an operand reaches, counted from its first.
+int64_t reach_of(const Plan& p, int k) {
+  int64_t last = 0;
+  for (int d = 0; d < p.rank; ++d) last += along(p, k, d);
+  return last;
+}
+/// Where to cut what is too much for one launch, or -1: where the operand that reaches too far goes farthest, so that each cut brings it nearer
+/// (of few rows that lie far apart, columns could be cut again and again), or else the longest axis.
+int axis_to_cut(const Plan& p, int operands) {
+  int farthest = 0;
+  for (int k = 1; k < operands; ++k)
+    if (reach_of(p, k) > reach_of(p, farthest)) farthest = k;
+  int d = 0;
+  if (reach_of(p, farthest) > kMost) {
+    for (int other = 1; other < p.rank; ++other)
+      if (along(p, farthest, other) > along(p, farthest, d)) d = other;
+    return d;
   }
-  return most;
+  return p.count > kMost ? int(std::max_element(p.size, p.size + p.rank) - p.size) : -1;
 }
 
 bool packable(const Elementwise& c, const Plan& p, void* const* data, uint32_t items) {
@@ -32,8 +44,7 @@ bool packable(const Elementwise& c, const Plan& p, void* const* data, uint32_t i
 }
 
 void cut(const Elementwise& c, Plan p, void* const* data, uint32_t items, LaunchPart launch) {
-  if (p.count > kMost || reach(p, c.operands) > kMost) {  // in two, along the longest axis
-    int d = int(std::max_element(p.size, p.size + p.rank) - p.size);
+  if (const int d = axis_to_cut(p, c.operands); d >= 0) {          // in two
     int64_t whole = p.size[d], half = (whole / 2 + 63) / 64 * 64;  // what was aligned stays so
     if (half >= whole) half = whole / 2;
     void* second[kMaxOperands] = {};

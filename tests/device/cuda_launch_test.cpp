@@ -122,6 +122,13 @@ TEST(CudaLaunch, WhatIsTooLargeFor32BitsIsCut) {
   }
   EXPECT_GT(parts.size(), 1u);
   EXPECT_EQ(seen, rows * 3);
+  // A few long rows that lie far apart: between the rows is where to cut.
+  parts.clear();
+  cuda::for_each_part(call({4, 1 << 20}, {{1 << 20, 1}, {int64_t(1) << 29, 1}}, {address(1 << 20), address(1 << 21)}, 1), 1, keep);
+  seen = 0;
+  for (const Part& p : parts) seen += p.count;
+  EXPECT_EQ(seen, int64_t(4) << 20);
+  EXPECT_EQ(parts.size(), 2u);
 }
 
 TEST(CudaLaunch, SumsOfNothingArePlanned) {
