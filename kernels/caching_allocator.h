@@ -15,9 +15,10 @@ namespace gradus {
 class MemorySource {
  public:
   virtual ~MemorySource() = default;
-  virtual void* allocate(size_t bytes) noexcept = 0;  // null where there is no more
-  virtual void free(void*) noexcept = 0;              // waits until no task uses it
-  virtual void* record(void* stream) noexcept = 0;    // an event behind all that the stream was asked for; null: it is idle
+  /// Null where there is no more. Throws what else a device says: where a task has failed, smaller batches do not help.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void free(void*) noexcept = 0;            // waits until no task uses it
+  virtual void* record(void* stream) noexcept = 0;  // an event behind all that the stream was asked for; null: it is idle
   virtual bool is_done(void* event) noexcept = 0;
   virtual void wait(void* event) noexcept = 0;
   virtual void release(void* event) noexcept = 0;

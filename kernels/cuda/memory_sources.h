@@ -107,13 +107,19 @@ class Source : public MemorySource {
   static EventPool::Pooled* pooled(void* event) { return static_cast<EventPool::Pooled*>(event); }
 };
 
+/// A refusal is no failure: the process goes on. Anything else is said; a kernel that failed before is often met first by who asks for memory.
+inline bool has_taken(const char* what, cudaError_t error) {
+  if (error == cudaSuccess) return true;
+  if (error != cudaErrorMemoryAllocation) fail_runtime(what, error);
+  cudaGetLastError();
+  return false;
+}
+
 class DeviceSource final : public Source {
  public:
-  void* allocate(size_t bytes) noexcept override {
+  void* allocate(size_t bytes) override {
     void* p = nullptr;
-    if (cudaMalloc(&p, bytes) == cudaSuccess) return p;
-    cudaGetLastError();  // a refusal is no failure: the process goes on
-    return nullptr;
+    return has_taken("cudaMalloc", cudaMalloc(&p, bytes)) ? p : nullptr;
   }
   void free(void* p) noexcept override {
     if (cudaFree(p) != cudaSuccess) cudaGetLastError();
@@ -132,11 +138,9 @@ class DeviceSource final : public Source {
 /// Host memory: every task that uses it is waited for, so no stream has a right to it.
 class PinnedSource final : public Source {
  public:
-  void* allocate(size_t bytes) noexcept override {
+  void* allocate(size_t bytes) override {
     void* p = nullptr;
-    if (cudaHostAlloc(&p, bytes, cudaHostAllocPortable) == cudaSuccess) return p;
-    cudaGetLastError();
-    return nullptr;
+    return has_taken("cudaHostAlloc", cudaHostAlloc(&p, bytes, cudaHostAllocPortable)) ? p : nullptr;
   }
   void free(void* p) noexcept override {
     if (cudaFreeHost(p) != cudaSuccess) cudaGetLastError();

@@ -16,14 +16,14 @@ using Block = CachingAllocator::Block;
 namespace {
 
 /// Events pass when the test says so.
-struct MadeUp final : MemorySource {
+struct MadeUp : MemorySource {
   size_t capacity = size_t(1) << 40, taken = 0;
   int asked = 0, waits = 0, questions = 0;
   std::map<void*, size_t> pieces;
   std::map<void*, bool> events;  // done?
   char* next_event = nullptr;
 
-  void* allocate(size_t bytes) noexcept override {
+  void* allocate(size_t bytes) override {
     ++asked;
     if (taken + bytes > capacity) return nullptr;
     void* p = std::aligned_alloc(512, bytes);
@@ -153,6 +153,36 @@ TEST_F(CachingAllocatorTest, RunningOutGivesBackWhatIsCachedBeforeItRaises) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   Block* small = allocator.allocate(1 << 20, first);  // and goes on
   allocator.free(small), allocator.free(other);
+}
+
+// A kernel that failed is no lack of memory: who is told to free tensors would look in the wrong place.
+TEST_F(CachingAllocatorTest, WhatElseADeviceSaysIsNoLackOfMemory) {
+  struct Broken final : MadeUp {
+    bool broken = false;
+    void* allocate(size_t bytes) override {
+      if (broken) throw Error("a kernel has failed");
+      return MadeUp::allocate(bytes);
+    }
+  } source;
+  for (BlockLayout layout : {BlockLayout::shared, BlockLayout::alone}) {
+    CachingAllocator over(source, "other:0", layout);
+    Block* b = over.allocate(6 << 20, first);
+    source.broken = true;
+    const MemoryStats before = over.stats();
+    try {
+      over.allocate(100 << 20, first);
+      ADD_FAILURE() << "took memory";
+    } catch (const OutOfMemory& e) {
+      ADD_FAILURE() << e.what();
+    } catch (const Error& e) {
+      EXPECT_STREQ(e.what(), "a kernel has failed");
+    }
+    EXPECT_EQ(over.stats().in_use, before.in_use);
+    EXPECT_EQ(over.stats().cached, before.cached);
+    source.broken = false;
+    over.free(over.allocate(100 << 20, first)), over.free(b);
+    over.empty_cache();
+  }
 }
 
 TEST_F(CachingAllocatorTest, ALimitIsKept) {
