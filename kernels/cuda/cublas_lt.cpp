@@ -188,8 +188,8 @@ class Choices {
     Device& device = devices_[q.device];
     if (!device.asked) {
       device.asked = true;
-      const cublasStatus_t status = lt.Create(&device.handle);
-      if (status != CUBLAS_STATUS_SUCCESS)
+      cublasStatus_t status;
+      if (!with_room([&] { return (status = lt.Create(&device.handle)) == CUBLAS_STATUS_SUCCESS; }))
         device.handle = nullptr, say_slower(std::string("cuBLASLt: ") + lt.GetStatusString(status));
     }
     *handle = device.handle;
@@ -227,9 +227,9 @@ Choices& choices() {
 /// Bytes that an address is aligned to, up to the 256 beyond which nobody asks.
 int64_t alignment(uint64_t address) { return int64_t((address | 256) & (~(address | 256) + 1)); }
 int64_t alignment(const void* data) { return alignment(reinterpret_cast<uintptr_t>(data)); }
-/// That of all the matrices of a product.
-int64_t alignment(const void* data, int item, const ProductPlan& p, int64_t ProductPlan::Axis::*step) {
-  uint64_t bits = reinterpret_cast<uintptr_t>(data);
+/// That of all the matrices of a product: of those that one call does, `within` apart, and of those of further calls.
+int64_t alignment(const void* data, int item, int64_t within, const ProductPlan& p, int64_t ProductPlan::Axis::*step) {
+  uint64_t bits = reinterpret_cast<uintptr_t>(data) | (p.batches > 1 ? uint64_t(within) * uint64_t(item) : 0);
   for (int d = 0; d < p.calls_rank; ++d) bits |= uint64_t(p.calls[d].*step) * uint64_t(item);
   return alignment(bits);
 }
@@ -314,9 +314,9 @@ bool multiply(const CublasLt& lt, const Array& y, const Array& a, const Array& b
                    .b_columns = p.b.columns,
                    .b_leading = p.b.leading,
                    .b_step = p.b.step,
-                   .a_alignment = alignment(right.x.data, item, p, &ProductPlan::Axis::a),
-                   .b_alignment = alignment(left.x.data, item, p, &ProductPlan::Axis::b),
-                   .y_alignment = alignment(y.data, item, p, &ProductPlan::Axis::y),
+                   .a_alignment = alignment(right.x.data, item, p.a.step, p, &ProductPlan::Axis::a),
+                   .b_alignment = alignment(left.x.data, item, p.b.step, p, &ProductPlan::Axis::b),
+                   .y_alignment = alignment(y.data, item, p.y_step, p, &ProductPlan::Axis::y),
                    .vector_alignment = alignment(after.vector.data),
                    .h_alignment = alignment(after.h.data)};
   Product product(lt, y.dtype, alpha, accumulate, left.x.data, right.x.data, after);

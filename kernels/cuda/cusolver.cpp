@@ -69,7 +69,11 @@ class Solver {
     refuse_while_recording("decomposes matrices by cuSOLVER, whose calls may wait for the GPU");
     static std::unordered_map<int, Handle> handles;
     Handle& h = handles[selected_device()];
-    if (!h.library) check(lib.Create(&h.library));
+    if (!h.library) {
+      cusolverStatus_t status;
+      if (!with_room([&] { return (status = lib.Create(&h.library)) == CUSOLVER_STATUS_SUCCESS; }))
+        h.library = nullptr, check(status);
+    }
     if (!h.parameters) check(lib.CreateParams(&h.parameters));
     check(lib.SetStream(h.library, stream()));
     handle = h.library, parameters = h.parameters;

@@ -24,6 +24,15 @@ class Scratch {
 /// The driver would copy to ordinary memory through its own, and waits for that besides.
 void to_host(void* to, const void* from, size_t bytes);
 
+/// Whether make() could make something of a library's, which takes memory of its own for that: where it fails, once more after this library
+/// has given back what it keeps for later.
+template <class F> bool with_room(F make) {
+  if (make()) return true;
+  cudaGetLastError();
+  accelerator().empty_cache(selected_device());
+  return make();
+}
+
 /// Counters that kernels raise from 0 and the host reads, the first of which says at `count` - what place an index was outside. In a recorded
 /// step nobody reads them: the first one is a fault of the recording, the others are lost.
 template <int n> class Found {

@@ -189,7 +189,7 @@ class Handles {
     }
     cudnnHandle_t handle = nullptr;
     auto* create = of_library<decltype(cudnnCreate)>("cudnnCreate");
-    return create && create(&handle) == CUDNN_STATUS_SUCCESS ? handle : nullptr;
+    return create && with_room([&] { return create(&handle) == CUDNN_STATUS_SUCCESS; }) ? handle : nullptr;
   }
   void give_back(int device, cudnnHandle_t handle) {
     std::lock_guard lock(mutex_);

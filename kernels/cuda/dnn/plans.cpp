@@ -114,7 +114,8 @@ Run::Run(Task task) {
   std::call_once(entry_->made, [&] {
     std::string why;
     entry_->plan = make_plan(task, &why);
-    if (!entry_->plan) say_refused(why), cudaGetLastError();
+    if (!entry_->plan) say_refused(why);
+    cudaGetLastError();  // also of a plan that was made: engines that were looked at before may have left an error, of which no kernel is guilty
     entry_->is_made = true;
   });
   const Plan* plan = entry_->plan.get();

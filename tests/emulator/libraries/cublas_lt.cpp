@@ -3,6 +3,8 @@
 #include <cublasLt.h>
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <tuple>
 #include <type_traits>
@@ -256,7 +258,11 @@ void carry_out(const Call& call, const Operands& o) {
 
 extern "C" {
 
+/// GRADUS_EMULATOR_HANDLES=late: there is no memory for the first one.
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
+  static int tries = 0;
+  const char* when = std::getenv("GRADUS_EMULATOR_HANDLES");
+  if (when && std::strcmp(when, "late") == 0 && tries++ == 0) return CUBLAS_STATUS_ALLOC_FAILED;
   static int one;
   *handle = reinterpret_cast<cublasLtHandle_t>(&one);
   return CUBLAS_STATUS_SUCCESS;
@@ -398,6 +404,16 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   for (int i = 0; i < 4; ++i)
     if (!emulator::is_on_device(operands[i]) || !emulator::is_aligned(operands[i], algorithm.alignment[i]))
       return CUBLAS_STATUS_INVALID_VALUE;
+  // What follows in a batch. Nobody says that the library looks there, so who calls it had better.
+  const Layout* const layouts[] = {&call.a, &call.b, &call.c, &call.result};
+  for (int i = 0; i < 4; ++i) {
+    if (layouts[i]->batches == 1) continue;
+    const char* second = static_cast<const char*>(operands[i]) + layouts[i]->step * int64_t(item_size(layouts[i]->type));
+    if (emulator::is_aligned(second, algorithm.alignment[i])) continue;
+    std::fprintf(stderr, "stand-in for cuBLASLt: matrices %ld numbers apart are not all aligned to %u bytes\n",
+                 long(layouts[i]->step), algorithm.alignment[i]);
+    std::abort();
+  }
   if (algorithm.workspace &&
       (workspace_bytes < algorithm.workspace || !emulator::is_on_device(workspace) || !emulator::is_aligned(workspace, 16)))
     return CUBLAS_STATUS_INVALID_VALUE;

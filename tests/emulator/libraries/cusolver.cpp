@@ -115,7 +115,11 @@ template <class T> cusolverStatus_t make_q(cusolverDnHandle_t handle, int m, int
 
 extern "C" {
 
+/// GRADUS_EMULATOR_HANDLES=late: there is no memory for the first one.
 cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t* handle) {
+  static int tries = 0;
+  const char* when = std::getenv("GRADUS_EMULATOR_HANDLES");
+  if (when && std::strcmp(when, "late") == 0 && tries++ == 0) return CUSOLVER_STATUS_ALLOC_FAILED;
   *handle = reinterpret_cast<cusolverDnHandle_t>(new State);
   return CUSOLVER_STATUS_SUCCESS;
 }
