@@ -177,15 +177,22 @@ struct Lanes {
     while (lanes < 32 && lanes * n < c) lanes *= 2;
     blocks = unsigned((c + lanes * n - 1) / (lanes * n));
   }
+  /// Blocks for all slots, the channels of one side by side: along one axis, since the others of a grid end at 65535.
+  unsigned grid(int64_t slots) const {
+    if (slots * blocks > INT32_MAX)
+      throw Error("channel_norm: " + std::to_string(slots) + " stretches of rows are too many for one call");
+    return unsigned(slots * blocks);
+  }
 };
 /// Slots of channels that come last: a block takes n channels a lane of a stretch.
 template <class Take, int n> __global__ void __launch_bounds__(kThreads)
-    sum_columns(typename Take::Result* results, const Take take, const Channels v, int lanes) {
+    sum_columns(typename Take::Result* results, const Take take, const Channels v, int lanes, unsigned blocks) {
   using A = typename Take::A;
   __shared__ Products<A> of_rows[kThreads][n];
   __shared__ A middles[32 * n];
   const int lane = threadIdx.x % lanes, side = threadIdx.x / lanes, sides = int(kThreads) / lanes;
-  const int64_t slot = blockIdx.x, example = slot / v.stretches, k = (int64_t(blockIdx.y) * lanes + lane) * n;
+  const int64_t slot = blockIdx.x / blocks, example = slot / v.stretches, columns = int64_t(blockIdx.x % blocks) * lanes * n,
+                k = columns + lane * n;
   const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot), from = example * v.d;
   Products<A> sums[n] = {};
   if (k < v.c) {
@@ -202,7 +209,7 @@ template <class Take, int n> __global__ void __launch_bounds__(kThreads)
   for (int j = 0; j < n; ++j) of_rows[threadIdx.x][j] = sums[j];
   __syncthreads();
   const int mine = threadIdx.x;  // a channel of the block
-  const int64_t channel = int64_t(blockIdx.y) * lanes * n + mine;
+  const int64_t channel = columns + mine;
   if (mine >= lanes * n || channel >= v.c) return;
   Products<A> sum = of_rows[mine / n][mine % n];
   for (int s = 1; s < sides; ++s) sum = Add()(sum, of_rows[s * lanes + mine / n][mine % n]);
@@ -212,7 +219,7 @@ template <class Take, int n> __global__ void __launch_bounds__(kThreads)
 template <class Take, int n> void launch_sums(typename Take::Result* sums, const Take& take, const Channels& v) {
   if (v.last) {
     const Lanes lanes(v.c, n);
-    sum_columns<Take, n><<<dim3(unsigned(v.slots()), lanes.blocks), kThreads, 0, stream()>>>(sums, take, v, lanes.lanes);
+    sum_columns<Take, n><<<lanes.grid(v.slots()), kThreads, 0, stream()>>>(sums, take, v, lanes.lanes, lanes.blocks);
   } else {
     const Teams teams(v.n * v.c, v.d / n * 2);
     sum_rows<Take, n><<<teams.blocks, kThreads, 0, stream()>>>(sums, take, v, teams.team);
@@ -305,11 +312,12 @@ template <class T> struct Application {
 };
 
 /// Channels that come last, in whole packs: a thread keeps the coefficients of n of them for all rows of a stretch.
-template <class T> __global__ void __launch_bounds__(kThreads) apply_columns(const Application<T> to, const Channels v, int lanes) {
+template <class T> __global__ void __launch_bounds__(kThreads)
+    apply_columns(const Application<T> to, const Channels v, int lanes, unsigned blocks) {
   using A = accumulate_t<T>;
   constexpr int n = kItemsOf<T>;
   const int lane = threadIdx.x % lanes, side = threadIdx.x / lanes, sides = int(kThreads) / lanes;
-  const int64_t slot = blockIdx.x, example = slot / v.stretches, k = (int64_t(blockIdx.y) * lanes + lane) * n;
+  const int64_t slot = blockIdx.x / blocks, example = slot / v.stretches, k = (int64_t(blockIdx.x % blocks) * lanes + lane) * n;
   if (k >= v.c) return;
   const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot),
                 base = v.groups ? example * v.c : 0;
@@ -395,7 +403,7 @@ template <class T> __global__ void __launch_bounds__(kThreads) apply(const Appli
 template <class T> void launch_apply(const Application<T>& to, int64_t count, const Channels& v) {
   if (v.last && v.c % kItemsOf<T> == 0) {
     const Lanes lanes(v.c, kItemsOf<T>);
-    apply_columns<T><<<dim3(unsigned(v.slots()), lanes.blocks), kThreads, 0, stream()>>>(to, v, lanes.lanes);
+    apply_columns<T><<<lanes.grid(v.slots()), kThreads, 0, stream()>>>(to, v, lanes.lanes, lanes.blocks);
     return;
   }
   const int64_t a_block = int64_t(kThreads) * kItemsOf<T>;

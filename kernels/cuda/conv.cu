@@ -117,7 +117,7 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   using A = accumulate_t<T>;
   constexpr int kSide = kTile<A>;
   __shared__ typename Square<kSide, A>::Slab left[kDepth], right[kDepth];
-  const int row = blockIdx.x * kSide, column = blockIdx.y * kSide, group = blockIdx.z % v.groups, from = v.from(), to = v.to();
+  const int row = blockIdx.y * kSide, column = blockIdx.x * kSide, group = blockIdx.z % v.groups, from = v.from(), to = v.to();
   const int columns = v.taps() * from;
   const int64_t part = blockIdx.z / v.groups, begin = part * stretch;
   const int64_t end = begin + stretch < v.pixels_out() ? begin + stretch : v.pixels_out();
@@ -161,7 +161,10 @@ Conv conv_of(const char* op, const Array& x, const Array& y, const Array& w, con
   v.n = int(x.size(0)), v.c = int(x.size(1)), v.h = int(x.size(2)), v.w = int(x.size(3));
   v.o = int(y.size(1)), v.out_h = int(y.size(2)), v.out_w = int(y.size(3)), v.kernel_h = int(w.size(2)),
   v.kernel_w = int(w.size(3));
-  for (int d = 0; d < 2; ++d) v.stride[d] = int(p.stride[d]), v.padding[d] = int(p.padding[d]), v.dilation[d] = int(p.dilation[d]);
+  for (int d = 0; d < 2; ++d) {  // a stride that is never taken may be any number, also one of more than 32 bits; so may a dilation
+    v.stride[d] = y.size(2 + d) == 1 ? 1 : int(p.stride[d]), v.padding[d] = int(p.padding[d]);
+    v.dilation[d] = w.size(2 + d) == 1 ? 1 : int(p.dilation[d]);
+  }
   v.groups = int(p.groups);
   if (v.groups > 65535) throw Error(std::string(op) + ": " + std::to_string(v.groups) + " groups are too many for one call");
   return v;
@@ -202,7 +205,7 @@ void conv2d_backward_weight(const Array& dw, const Array& dbias, const Array& dy
   dispatch_float("conv2d_backward_weight", dw.dtype, [&]<class T>() {
     using A = accumulate_t<T>;
     constexpr int kSide = kTile<A>;
-    dim3 grid(tiles(v.to(), kSide), tiles(int64_t(v.taps()) * v.from(), kSide));
+    dim3 grid(tiles(int64_t(v.taps()) * v.from(), kSide), tiles(v.to(), kSide));  // of a kernel as large as an image, many columns
     // As many stretches as give the GPU enough to do, none shorter than 256 pixels.
     const int64_t squares = int64_t(grid.x) * grid.y * v.groups, wanted = (511 + squares) / squares,
                   room = v.pixels_out() / 256 + 1;

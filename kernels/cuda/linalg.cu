@@ -59,6 +59,7 @@ struct Order {
     for (int64_t k = 0; k < n; ++k) of[k] = int32_t(k);
     for (int64_t s = 0; s < count; ++s) {
       const int64_t k = backwards ? count - 1 - s : s, other = pivots[i * count + k] - 1;
+      if (other < 0 || other >= n) continue;  // nobody says what the library's are where no element of a column is a number
       const int32_t row = of[k];
       of[k] = of[other], of[other] = row;
     }

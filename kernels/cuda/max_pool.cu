@@ -6,12 +6,15 @@
 namespace gradus::cuda {
 namespace {
 
-/// Windows along an axis whose divisors divide by multiplications.
+/// Windows along an axis whose divisors divide by multiplications. A stride that is never taken, or a step within a window of one, may be any
+/// number, also one of more than 32 bits: it counts as 1.
 struct Axis {
   Windows windows;
   Divider stride, step;
   Axis(int64_t in, int64_t out, const PoolParams& p, int d)
-      : windows(in, out, p, d), stride(uint32_t(windows.stride)), step(uint32_t(windows.step)) {}
+      : windows(in, out, p, d),
+        stride(out == 1 ? 1 : uint32_t(windows.stride)),
+        step(windows.kernel == 1 ? 1 : uint32_t(windows.step)) {}
   __device__ __forceinline__ int32_t begin(int32_t o) const {
     if (windows.adaptive) return int32_t(windows.begin(o));
     const int32_t first = o * int32_t(windows.stride) - int32_t(windows.padding);
