@@ -162,6 +162,8 @@ Conv conv_of(const char* op, const Array& x, const Array& y, const Array& w, con
   v.o = int(y.size(1)), v.out_h = int(y.size(2)), v.out_w = int(y.size(3)), v.kernel_h = int(w.size(2)),
   v.kernel_w = int(w.size(3));
   for (int d = 0; d < 2; ++d) {  // a stride that is never taken may be any number, also one of more than 32 bits; so may a dilation
+    if (p.padding[d] > INT32_MAX / 4)
+      throw Error(std::string(op) + ": a padding of " + std::to_string(p.padding[d]) + " is too much for one call");
     v.stride[d] = y.size(2 + d) == 1 ? 1 : int(p.stride[d]), v.padding[d] = int(p.padding[d]);
     v.dilation[d] = w.size(2 + d) == 1 ? 1 : int(p.dilation[d]);
   }
