@@ -177,22 +177,22 @@ struct Lanes {
     while (lanes < 32 && lanes * n < c) lanes *= 2;
     blocks = unsigned((c + lanes * n - 1) / (lanes * n));
   }
-  /// Blocks for all slots, the channels of one side by side: along one axis, since the others of a grid end at 65535.
-  unsigned grid(int64_t slots) const {
-    if (slots * blocks > INT32_MAX)
-      throw Error("channel_norm: " + std::to_string(slots) + " stretches of rows are too many for one call");
-    return unsigned(slots * blocks);
+  /// Blocks for all slots: those of channels go on along the third axis, since the second one of a grid ends at 65535.
+  dim3 grid(int64_t slots) const {
+    constexpr unsigned kMost = 65535;
+    return blocks <= kMost ? dim3(unsigned(slots), blocks) : dim3(unsigned(slots), kMost, (blocks + kMost - 1) / kMost);
   }
 };
+/// Which of a slot's blocks this one is; there may be some behind the last channel.
+__device__ __forceinline__ int64_t block_of_channels() { return int64_t(blockIdx.z) * gridDim.y + blockIdx.y; }
 /// Slots of channels that come last: a block takes n channels a lane of a stretch.
 template <class Take, int n> __global__ void __launch_bounds__(kThreads)
-    sum_columns(typename Take::Result* results, const Take take, const Channels v, int lanes, unsigned blocks) {
+    sum_columns(typename Take::Result* results, const Take take, const Channels v, int lanes) {
   using A = typename Take::A;
   __shared__ Products<A> of_rows[kThreads][n];
   __shared__ A middles[32 * n];
   const int lane = threadIdx.x % lanes, side = threadIdx.x / lanes, sides = int(kThreads) / lanes;
-  const int64_t slot = blockIdx.x / blocks, example = slot / v.stretches, columns = int64_t(blockIdx.x % blocks) * lanes * n,
-                k = columns + lane * n;
+  const int64_t slot = blockIdx.x, example = slot / v.stretches, k = (block_of_channels() * lanes + lane) * n;
   const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot), from = example * v.d;
   Products<A> sums[n] = {};
   if (k < v.c) {
@@ -209,7 +209,7 @@ template <class Take, int n> __global__ void __launch_bounds__(kThreads)
   for (int j = 0; j < n; ++j) of_rows[threadIdx.x][j] = sums[j];
   __syncthreads();
   const int mine = threadIdx.x;  // a channel of the block
-  const int64_t channel = columns + mine;
+  const int64_t channel = block_of_channels() * lanes * n + mine;
   if (mine >= lanes * n || channel >= v.c) return;
   Products<A> sum = of_rows[mine / n][mine % n];
   for (int s = 1; s < sides; ++s) sum = Add()(sum, of_rows[s * lanes + mine / n][mine % n]);
@@ -219,7 +219,7 @@ template <class Take, int n> __global__ void __launch_bounds__(kThreads)
 template <class Take, int n> void launch_sums(typename Take::Result* sums, const Take& take, const Channels& v) {
   if (v.last) {
     const Lanes lanes(v.c, n);
-    sum_columns<Take, n><<<lanes.grid(v.slots()), kThreads, 0, stream()>>>(sums, take, v, lanes.lanes, lanes.blocks);
+    sum_columns<Take, n><<<lanes.grid(v.slots()), kThreads, 0, stream()>>>(sums, take, v, lanes.lanes);
   } else {
     const Teams teams(v.n * v.c, v.d / n * 2);
     sum_rows<Take, n><<<teams.blocks, kThreads, 0, stream()>>>(sums, take, v, teams.team);
@@ -312,12 +312,11 @@ template <class T> struct Application {
 };
 
 /// Channels that come last, in whole packs: a thread keeps the coefficients of n of them for all rows of a stretch.
-template <class T> __global__ void __launch_bounds__(kThreads)
-    apply_columns(const Application<T> to, const Channels v, int lanes, unsigned blocks) {
+template <class T> __global__ void __launch_bounds__(kThreads) apply_columns(const Application<T> to, const Channels v, int lanes) {
   using A = accumulate_t<T>;
   constexpr int n = kItemsOf<T>;
   const int lane = threadIdx.x % lanes, side = threadIdx.x / lanes, sides = int(kThreads) / lanes;
-  const int64_t slot = blockIdx.x / blocks, example = slot / v.stretches, k = (int64_t(blockIdx.x % blocks) * lanes + lane) * n;
+  const int64_t slot = blockIdx.x, example = slot / v.stretches, k = (block_of_channels() * lanes + lane) * n;
   if (k >= v.c) return;
   const int64_t begin = v.stretch_begin(slot % v.stretches), end = begin + v.rows_of_slot(slot),
                 base = v.groups ? example * v.c : 0;
@@ -403,7 +402,7 @@ template <class T> __global__ void __launch_bounds__(kThreads) apply(const Appli
 template <class T> void launch_apply(const Application<T>& to, int64_t count, const Channels& v) {
   if (v.last && v.c % kItemsOf<T> == 0) {
     const Lanes lanes(v.c, kItemsOf<T>);
-    apply_columns<T><<<lanes.grid(v.slots()), kThreads, 0, stream()>>>(to, v, lanes.lanes, lanes.blocks);
+    apply_columns<T><<<lanes.grid(v.slots()), kThreads, 0, stream()>>>(to, v, lanes.lanes);
     return;
   }
   const int64_t a_block = int64_t(kThreads) * kItemsOf<T>;
