@@ -25,10 +25,11 @@ class Scratch {
 void to_host(void* to, const void* from, size_t bytes);
 
 /// Whether make() could make something of a library's, which takes memory of its own for that: where it fails, once more after this library
-/// has given back what it keeps for later.
+/// has given back what it keeps for later. Without a device, where plans are made to see whether they can be, it keeps nothing.
 template <class F> bool with_room(F make) {
   if (make()) return true;
   cudaGetLastError();
+  if (accelerator().count() == 0) return false;
   accelerator().empty_cache(selected_device());
   return make();
 }
