@@ -1,5 +1,7 @@
 // Reductions against plain loops in double, over all layouts, axes and dtypes; gradients of both orders; ties, zeros, NaN, nothing;
 // the accuracy of long sums; the same bits for any number of threads.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -144,6 +146,21 @@ void check_layouts(const char* what, const Reducer& op, const Fold& f, double lo
 #define OP(name) [](const AnyTensor& x, const Axes& axes, bool keepdim) { return name(x, axes, keepdim); }
 
 DEVICE_TEST(Reduce, Sum) { check_layouts("sum", OP(sum), sum_of, 0, 0.4); }
+// Behind the last of them begins a page that nobody may read.
+TEST(Reduce, EverySecondElementAtTheEndOfMemory) {
+  constexpr size_t kPage = 4096, kBytes = size_t(1) << 20;
+  auto* memory = static_cast<char*>(mmap(nullptr, kBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(memory, MAP_FAILED);
+  ASSERT_EQ(mprotect(memory + kBytes, kPage, PROT_NONE), 0);
+  for (int64_t n : {1, 511, 512, 1024, 2047, 2048, 2049, 4096, 32768, 34816, 65536, 65537, 131072}) {
+    auto* first = reinterpret_cast<float*>(memory + kBytes) - (2 * n - 1);
+    for (int64_t i = 0; i < 2 * n - 1; ++i) first[i] = i % 2 ? float(kNaN) : float(i % 1021) / 64;
+    AnyTensor x = from_blob(first, {n}, {2}, DType::float32);
+    EXPECT_EQ(x.sum().item(), x.contiguous().sum().item()) << n;
+  }
+  munmap(memory, kBytes + kPage);
+}
+
 DEVICE_TEST(Reduce, Mean) { check_layouts("mean", OP(mean), mean_of); }
 DEVICE_TEST(Reduce, Nansum) {
   check_layouts("nansum", OP(nansum), sum_of, 0, 1, {DType::float64, DType::float32, DType::bfloat16});

@@ -55,7 +55,9 @@ template <class Op, class T> struct Folding {
     }
   }
   /// Asks for what lies a page further, in the second-level cache: reading alone is limited by what the core has asked for.
-  GRADUS_FN static void expect(const T* x) { __builtin_prefetch(reinterpret_cast<const char*>(x) + 4096, 0, 2); }
+  template <int kBytes = 4096> GRADUS_FN static void expect(const T* x) {
+    __builtin_prefetch(reinterpret_cast<const char*>(x) + kBytes, 0, 2);
+  }
   GRADUS_FN static P get_sums(const A* from) { return P(load_bits<typename P::V>(from)); }
   GRADUS_FN static typename P::Mask first_lanes(int64_t n) {
     using M = decltype(P::Mask::v);
@@ -130,7 +132,7 @@ template <class Op, class T> struct Folding {
   template <int kStep = 1> static P block(const T* x, const Parameters& s) {
     auto take = [&](int i) {
       const T* from = x + i * kLanes * kStep;
-      for (int k = 0; k < kStep; ++k) expect(from + k * kLanes);
+      for (int k = 0; k < kStep; ++k) expect<kStep == 1 ? 4096 : 2048>(from + k * kLanes);
       if constexpr (kStep == 1) return Op::take(get(from), s.center, s.p);
       using V = typename P::V;
       V a = load_bits<V>(from), b = load_bits<V>(from + kLanes);
@@ -171,12 +173,14 @@ template <class Op, class T> struct Folding {
     for (; n >= kBlock; n -= kBlock, x += kBlock) tree.push(block(x, s));
     if (n > 0) tree.push(short_run(x, n, s));
   }
-  static void line(Tree& tree, const Reduce& r, const char* x, int64_t n, const Parameters& s) {
+  /// `more`: the axis goes on behind these n elements.
+  static void line(Tree& tree, const Reduce& r, const char* x, int64_t n, bool more, const Parameters& s) {
     if (!r.gather) return run(tree, reinterpret_cast<const T*>(x), n, s);
     const int64_t step = r.gone_x[r.gone_rank - 1];
     if constexpr (std::is_same_v<Op, Add> && std::is_same_v<T, float>)  // others are not worth the code
       if (step == 2 * sizeof(T) && r.x_item == sizeof(T))
-        for (; n > kBlock; n -= kBlock, x += kBlock * step) tree.push(block<2>(reinterpret_cast<const T*>(x), s));
+        for (; n > kBlock || (n == kBlock && more); n -= kBlock, x += kBlock * step)
+          tree.push(block<2>(reinterpret_cast<const T*>(x), s));
     alignas(64) T buffer[kBlock];
     for (int64_t m; n > 0; n -= m, x += m * step) {
       m = n < kBlock ? n : kBlock;
@@ -190,7 +194,7 @@ template <class Op, class T> struct Folding {
     const int last = r.gone_rank - 1;
     if (begin >= end) return across(tree.total());  // of nothing: an axis may have size 0
     if (last == 0) {
-      line(tree, r, x + begin * r.gone_x[0], end - begin, s);
+      line(tree, r, x + begin * r.gone_x[0], end - begin, end < r.gone[0], s);
       return across(tree.total());
     }
     int64_t at[kMaxRank];
@@ -204,7 +208,7 @@ template <class Op, class T> struct Folding {
       // The hardware follows a row, but does not know where the next one begins.
       if (!r.gather && n * sizeof(T) >= 4096)
         for (int i = 0; i < 4096; i += 64) __builtin_prefetch(x + r.gone_x[last - 1] + i, 0, 2);
-      line(tree, r, x, n, s);
+      line(tree, r, x, n, at[last] + n < r.gone[last], s);
       x += n * r.gone_x[last], at[last] += n, rest -= n;
       for (int d = last; d > 0 && at[d] == r.gone[d]; --d) {
         x += r.gone_x[d - 1] - at[d] * r.gone_x[d];
