@@ -1,4 +1,4 @@
-// The constructors that GRADUS_OPTIMIZER declares.
+// The constructors and the destructor that GRADUS_OPTIMIZER declares.
 #pragma once
 #include "gradus/optim/optimizer.h"
 

@@ -6,8 +6,9 @@
 namespace gradus::nn {
 
 namespace detail {
+/// Throws ValueError, with the module's name, for p outside [0, 1].
 void check_dropout(const char* module, double p);
-}
+}  // namespace detail
 
 /// nn::Dropout(0.25) drops a quarter. Throws ValueError for p outside [0, 1].
 #define GRADUS_DROPOUT(Name, function)                                                 \
