@@ -179,8 +179,6 @@ void linalg_lu(const Array& lu, const Array& pivots, const Array& info, const Ar
   if (lu.count == 0) return fill(info, 0);
   const Batch by_columns(a, m, n, true);
   const Scratch wide(size_t(batch * count) * sizeof(int64_t));
-  Array rows = pivots;
-  rows.data = wide.as<void>(), rows.dtype = DType::int64;
   copy(by_columns.view, a);
   {
     Solver s("lu_factor", a);
@@ -195,7 +193,7 @@ void linalg_lu(const Array& lu, const Array& pivots, const Array& info, const Ar
         });
   }
   copy(lu, by_columns.view);
-  copy(pivots, rows);
+  take_pivots("lu_factor", pivots, wide.as<int64_t>(), m);
 }
 
 void linalg_geqrf(const Array& qr, const Array& tau, const Array& a) {

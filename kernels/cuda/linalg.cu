@@ -48,6 +48,16 @@ template <class T> struct ClearUnfinite {
   }
 };
 
+struct Pivots {
+  int32_t* to;
+  const int64_t* rows;
+  int64_t m, count;
+  __device__ void operator()(int64_t i) const {
+    const int64_t own = i % count + 1, row = rows[i];
+    to[i] = int32_t(row >= own && row <= m ? row : own);
+  }
+};
+
 /// order[r] becomes the row that comes to r when rows are exchanged with their pivots, first to last or the other way round.
 struct Order {
   int32_t* order;
@@ -59,7 +69,6 @@ struct Order {
     for (int64_t k = 0; k < n; ++k) of[k] = int32_t(k);
     for (int64_t s = 0; s < count; ++s) {
       const int64_t k = backwards ? count - 1 - s : s, other = pivots[i * count + k] - 1;
-      if (other < 0 || other >= n) continue;  // nobody says what the library's are where no element of a column is a number
       const int32_t row = of[k];
       of[k] = of[other], of[other] = row;
     }
@@ -222,6 +231,10 @@ void note_unfinite(const char* op, const Array& info, const Array& values, int64
   dispatch_real(op, values.dtype, [&]<class T>() {
     launch_each(op, info.count, {&info}, Unfinite<T>{info.as<int32_t>(), values.as<T>(), count, matrix_step, step});
   });
+}
+
+void take_pivots(const char* op, const Array& pivots, const int64_t* rows, int64_t m) {
+  launch_each(op, pivots.count, {&pivots}, Pivots{pivots.as<int32_t>(), rows, m, pivots.size(-1)});
 }
 
 void linalg_permutation(const Array& p, const Array& pivots) {

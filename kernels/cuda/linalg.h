@@ -17,5 +17,8 @@ void clear_unfinite(const char* op, void* largest, const Array& matrices);
 /// Where the library found nothing wrong but a value is infinite or NaN, info becomes its number, counted from 1. The k-th value of matrix i is
 /// at i * matrix_step + k * step.
 void note_unfinite(const char* op, const Array& info, const Array& values, int64_t count, int64_t matrix_step, int64_t step);
+/// Pivots in 32 bits, of as many that the library wrote in 64 for matrices of m rows. It says nothing of those of a column without a number:
+/// such a row stays where it is.
+void take_pivots(const char* op, const Array& pivots, const int64_t* rows, int64_t m);
 
 }  // namespace gradus::cuda

@@ -46,7 +46,7 @@ AnyTensor seen(dlpack::ManagedTensor lent) {
 
 }  // namespace
 
-GPU_TEST(DLPackGpu, WhatIsLentSaysWhereItIs) {
+GPU_TEST(Gpu, WhatIsLentSaysWhereItIs) {
   dlpack::ManagedTensor* lent = to_dlpack(zeros({2, 3}, DType::bfloat16, kGpu).t());
   EXPECT_EQ(lent->dl_tensor.device.type, dlpack::kCuda);
   EXPECT_EQ(lent->dl_tensor.device.id, 0);
@@ -61,7 +61,7 @@ GPU_TEST(DLPackGpu, WhatIsLentSaysWhereItIs) {
   EXPECT_EQ(values(back), (std::vector<double>{4, 4, 4}));
 }
 
-GPU_TEST(DLPackGpu, TheConsumersStreamWaitsForWhatWasAskedBefore) {
+GPU_TEST(Gpu, TheConsumersStreamWaitsForWhatWasAskedBefore) {
   AnyTensor x = zeros({1000}, DType::float32, kGpu), y;
   for (int i = 0; i < 20; ++i) x += 1;
   Stream consumer(kGpu);
@@ -74,7 +74,7 @@ GPU_TEST(DLPackGpu, TheConsumersStreamWaitsForWhatWasAskedBefore) {
   lent->deleter(lent);
 }
 
-GPU_TEST(DLPackGpu, WhatWasLentIsHandedOnBehindTheConsumersWork) {
+GPU_TEST(Gpu, WhatWasLentIsHandedOnBehindTheConsumersWork) {
   Stream consumer(kGpu);
   AnyTensor x = full({1000}, 3, DType::float32, kGpu), y, there;
   const void* const memory = x.raw_data();
@@ -93,7 +93,7 @@ GPU_TEST(DLPackGpu, WhatWasLentIsHandedOnBehindTheConsumersWork) {
   EXPECT_EQ(values(y)[999], 60) << (next.raw_data() == memory ? "its memory went to another tensor at once" : "");
 }
 
-GPU_TEST(DLPackGpu, WhatIsBorrowedIsReadBehindTheOwnersWork) {
+GPU_TEST(Gpu, WhatIsBorrowedIsReadBehindTheOwnersWork) {
   Owner owner(5);
   AnyTensor x = from_dlpack(&owner.managed, owner.stream);
   EXPECT_EQ(x.device(), kGpu);
@@ -101,7 +101,7 @@ GPU_TEST(DLPackGpu, WhatIsBorrowedIsReadBehindTheOwnersWork) {
   EXPECT_EQ(distance(x, full({1000}, 5, DType::float32)), 0);
 }
 
-GPU_TEST(DLPackGpu, TheOwnersStreamWaitsForThoseThatUsedItsMemory) {
+GPU_TEST(Gpu, TheOwnersStreamWaitsForThoseThatUsedItsMemory) {
   for (bool another_stream : {false, true}) {
     Owner owner(5);
     owner.when_deleted = [&] { owner.spoil(); };
@@ -127,7 +127,7 @@ GPU_TEST(DLPackGpu, TheOwnersStreamWaitsForThoseThatUsedItsMemory) {
   }
 }
 
-GPU_TEST(DLPackGpu, WithoutAnOwnersStreamTheProgramWaits) {
+GPU_TEST(Gpu, WithoutAnOwnersStreamTheProgramWaits) {
   Owner owner(5);
   owner.stream.synchronize();
   AnyTensor x = from_dlpack(&owner.managed), y = zeros({1000}, DType::float32, kGpu);
@@ -143,7 +143,7 @@ GPU_TEST(DLPackGpu, WithoutAnOwnersStreamTheProgramWaits) {
   EXPECT_EQ(distance(y, full({1000}, 100, DType::float32)), 0);
 }
 
-GPU_TEST(DLPackGpu, GradientsFlowThroughWhatIsBorrowed) {
+GPU_TEST(Gpu, GradientsFlowThroughWhatIsBorrowed) {
   Owner owner(2);
   AnyTensor x = from_dlpack(&owner.managed, owner.stream);
   x.requires_grad_();
@@ -151,7 +151,7 @@ GPU_TEST(DLPackGpu, GradientsFlowThroughWhatIsBorrowed) {
   EXPECT_EQ(distance(x.grad(), full({1000}, 4, DType::float32)), 0);
 }
 
-GPU_TEST(DLPackGpu, StreamsOfOtherDevicesAreRefused) {
+GPU_TEST(Gpu, StreamsOfOtherDevicesAreRefused) {
   Owner owner(1);
   const Stream cpu = Stream::current(kCPU);
   EXPECT_EQ(message_of<DeviceError>([&] { from_dlpack(&owner.managed, cpu); }),
@@ -161,7 +161,7 @@ GPU_TEST(DLPackGpu, StreamsOfOtherDevicesAreRefused) {
   EXPECT_EQ(owner.deleted, 0);
 }
 
-GPU_TEST(DLPackGpu, ARecordedStepKeepsWhatItReads) {
+GPU_TEST(Gpu, ARecordedStepKeepsWhatItReads) {
   Owner first(1), second(2);
   std::vector<AnyTensor> left = {from_dlpack(&second.managed, second.stream), from_dlpack(&first.managed, first.stream)};
   {
@@ -182,7 +182,7 @@ GPU_TEST(DLPackGpu, ARecordedStepKeepsWhatItReads) {
   EXPECT_EQ(second.deleted, 1);
 }
 
-GPU_TEST(DLPackGpu, ARecordedStepLendsAndBorrowsNothing) {
+GPU_TEST(Gpu, ARecordedStepLendsAndBorrowsNothing) {
   Owner owner(1);
   for (bool lend : {true, false}) {
     int calls = 0;

@@ -10,6 +10,7 @@
 #include "kernels/cuda/dnn/dnn.h"
 #include "kernels/cuda/dnn/graph.h"
 #include "tests/emulator/libraries/stand_in.h"
+#include "tests/emulator/runtime.h"
 
 namespace {
 std::atomic<int64_t> runs = 0;
@@ -237,7 +238,7 @@ class TaskPlan final : public Plan {
   bool ready() const override { return prepared; }
   bool run(void* const* data, void* workspace, void* stream) const override {
     prepared = true;
-    if (is("refusing")) return false;
+    if (is("refusing")) return emulator::set_error(cudaErrorInvalidValue), false;
     if (!emulator::is_on_device(workspace) || !emulator::is_aligned(workspace, 256)) return false;
     Operands o{task_, {}};
     for (int k = 0; k < kMostTaskOperands; ++k) {
@@ -266,7 +267,9 @@ const std::string& why_absent() {
   return why;
 }
 void prepare_thread(int) noexcept { prepared = true; }
+/// Engines that were tried in vain leave an error behind, whether there is another or not.
 std::unique_ptr<Plan> make_plan(const Task& task, std::string* why) {
+  emulator::set_error(cudaErrorInvalidValue);
   if (is("poor")) return refused(why);
   return std::make_unique<TaskPlan>(task);
 }

@@ -7,6 +7,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -284,8 +285,13 @@ cudaError_t cudaDeviceSynchronize() {
 }
 
 // ---- memory -----------------------------------------------------------------------------------------------------------
+static std::atomic<int> allocations_say = cudaSuccess;
+/// What allocations fail with from now on; 0: they do not.
+extern "C" void gradus_emulated_allocations_say(int error) { allocations_say = error; }
+
 cudaError_t cudaMalloc(void** p, size_t bytes) {
   Lock lock(mutex());
+  if (const int error = allocations_say) return failed(cudaError_t(error));
   *p = selected().memory.take(bytes);
   return *p ? cudaSuccess : failed(cudaErrorMemoryAllocation);
 }
@@ -307,6 +313,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 }
 cudaError_t cudaHostAlloc(void** p, size_t bytes, unsigned) {
   Lock lock(mutex());
+  if (const int error = allocations_say) return failed(cudaError_t(error));
   *p = std::aligned_alloc(kPage, (bytes + kPage - 1) / kPage * kPage);
   if (!*p) return failed(cudaErrorMemoryAllocation);
   pinned()[static_cast<char*>(*p)] = bytes;

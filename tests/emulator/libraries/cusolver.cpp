@@ -184,8 +184,11 @@ cusolverStatus_t cusolverDnXgetrf(cusolverDnHandle_t handle, cusolverDnParams_t 
     return enqueue(handle, device, device_bytes, [=] {
       const int rows = int(m), columns = int(n), step = int(leading);
       std::vector<int> chosen(size_t(std::min(m, n)));
+      const bool numbers = std::none_of(static_cast<T*>(a), static_cast<T*>(a) + m * n, [](T v) { return std::isnan(v); });
       pick<T>(sgetrf_, dgetrf_)(&rows, &columns, static_cast<T*>(a), &step, chosen.data(), info);
       std::copy(chosen.begin(), chosen.end(), pivots);
+      const int64_t anything[] = {-1, 0, m + 1, int64_t(1) << 40};
+      for (size_t k = 0; k < chosen.size() && !numbers; ++k) pivots[k] = anything[k % 4];
     });
   });
 }
