@@ -27,7 +27,7 @@ struct Attention : nn::Module {
 
   Attention(int64_t width, int64_t heads) : c_attn(width, 3 * width), c_proj(width, width), heads(heads) {}
   template <class T> Tensor<T> forward(const Tensor<T>& x) {
-    const int64_t n = x.size(0), t = x.size(1), width = x.size(2);
+    const auto [n, t, width] = sizes<3>(x);
     Tensor<T> qkv = c_attn(x).view({n, t, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});  // (3, n, heads, t, width / heads)
     Tensor<T> y = scaled_dot_product_attention(qkv.select(0, 0), qkv.select(0, 1), qkv.select(0, 2), {.is_causal = true});
     return c_proj(y.transpose(1, 2).reshape({n, t, width}));

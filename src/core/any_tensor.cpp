@@ -123,6 +123,12 @@ int64_t AnyTensor::size(int64_t axis) const {
   return impl_->shape.size[axis_of("size", axis, dim())];
 }
 
+void detail::check_axes(const AnyTensor& x, int wanted) {
+  check_defined("sizes", x);
+  if (x.dim() != wanted)
+    fail<ShapeError>("sizes: the tensor has shape ", x.shape(), ", ", x.dim(), x.dim() == 1 ? " axis" : " axes", ", not ", wanted);
+}
+
 double AnyTensor::item() const {
   check_defined("item", *this);
   if (numel() != 1) fail<ShapeError>("item: the tensor has shape ", shape(), ", not one element; index it first");

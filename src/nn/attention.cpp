@@ -70,7 +70,7 @@ MultiheadAttention::MultiheadAttention(const MultiheadAttentionOptions& o)
     }
 }
 
-AttentionOutput MultiheadAttention::forward(const AnyTensor& query, const AnyTensor& key, const AnyTensor& value,
+AttentionOutput<> MultiheadAttention::forward(const AnyTensor& query, const AnyTensor& key, const AnyTensor& value,
                                             const AttentionCallOptions& call) const {
   const int64_t e = options_.embed_dim, heads = options_.num_heads, size = e / heads;
   for (const AnyTensor* x : {&query, &key, &value}) check_defined(kName, *x);
@@ -142,7 +142,7 @@ AttentionOutput MultiheadAttention::forward(const AnyTensor& query, const AnyTen
   }
 
   double p = training() ? options_.dropout : 0;
-  AttentionOutput result;
+  AttentionOutput<> result;
   AnyTensor y;
   if (call.need_weights) {
     AnyTensor scores = matmul(q * (1 / std::sqrt(double(size))), transpose(k, -2, -1));

@@ -23,7 +23,7 @@ AnyTensor gru_step(const AnyTensor& a, const AnyTensor& b, const AnyTensor& hidd
   return candidate + update * (hidden - candidate);
 }
 /// Hidden state and cell.
-LSTMState lstm_step(const AnyTensor& a, const AnyTensor& b, const AnyTensor& cell) {
+LSTMState<> lstm_step(const AnyTensor& a, const AnyTensor& b, const AnyTensor& cell) {
   std::vector<AnyTensor> gates = chunk(a + b, 4, -1);
   AnyTensor next = sigmoid(gates[1]) * cell + sigmoid(gates[0]) * tanh(gates[2]);
   return {sigmoid(gates[3]) * tanh(next), next};
@@ -79,7 +79,7 @@ void Recurrent::visit_members(Visitor& visitor, const std::string& prefix) {
     }
 }
 
-RecurrentOutput Recurrent::run(const AnyTensor& x, const AnyTensor& hidden, const AnyTensor& cell) const {
+RecurrentOutput<> Recurrent::run(const AnyTensor& x, const AnyTensor& hidden, const AnyTensor& cell) const {
   check_defined(name_, x);
   const RecurrentSizes& s = sizes_;
   const bool alone = x.dim() == 2;
@@ -118,7 +118,7 @@ RecurrentOutput Recurrent::run(const AnyTensor& x, const AnyTensor& hidden, cons
     if (layer + 1 < s.layers) in = dropout(in, s.dropout, training() && s.dropout > 0);
   }
   auto stacked = [&](const std::vector<AnyTensor>& list) { return alone ? squeeze(stack(list, 0), 1) : stack(list, 0); };
-  RecurrentOutput result{alone ? squeeze(in, 1) : s.batch_first ? transpose(in, 0, 1) : in, stacked(last_hiddens), {}};
+  RecurrentOutput<> result{alone ? squeeze(in, 1) : s.batch_first ? transpose(in, 0, 1) : in, stacked(last_hiddens), {}};
   if (last_cells[0]) result.cell = stacked(last_cells);
   return result;
 }
@@ -162,7 +162,7 @@ GRU::State GRU::step(const AnyTensor& a, const AnyTensor& b, const State& state)
   return {gru_step(a, b, state.hidden), {}};
 }
 LSTM::State LSTM::step(const AnyTensor& a, const AnyTensor& b, const State& state) const {
-  LSTMState next = lstm_step(a, b, state.cell);
+  LSTMState<> next = lstm_step(a, b, state.cell);
   return {next.hidden, next.cell};
 }
 
@@ -203,7 +203,7 @@ AnyTensor GRUCell::forward(const AnyTensor& x, const AnyTensor& hidden) const {
   return run_cell(*this, "GRUCell", x, hidden,
                   [](const AnyTensor& a, const AnyTensor& b, const AnyTensor& h) { return gru_step(a, b, h); });
 }
-LSTMState LSTMCell::forward(const AnyTensor& x, const AnyTensor& hidden, const AnyTensor& cell) const {
+LSTMState<> LSTMCell::forward(const AnyTensor& x, const AnyTensor& hidden, const AnyTensor& cell) const {
   return run_cell(*this, "LSTMCell", x, hidden, [&](const AnyTensor& a, const AnyTensor& b, const AnyTensor& h) {
     return lstm_step(a, b, begin("LSTMCell", "cell", cell, h.shape(), x));
   });

@@ -92,6 +92,28 @@ AnyTensor stack(const TensorList& tensors, int64_t axis) {
   return join("stack", all, d);
 }
 
+AnyTensor pad_sequence(const TensorList& sequences, const PadSequenceOptions& o) {
+  constexpr const char* op = "pad_sequence";
+  check_list(op, sequences);
+  const Shape& first = sequences[0].shape();
+  int64_t longest = 0;
+  for (const AnyTensor& x : sequences) {
+    if (x.dim() == 0) fail<ShapeError>(op, ": a scalar is no sequence; use stack()");
+    bool fits = x.dim() == first.rank;
+    for (int d = 1; fits && d < first.rank; ++d) fits = x.shape()[d] == first[d];
+    if (!fits) fail<ShapeError>(op, ": shapes ", first, " and ", x.shape(), " differ in other axes than 0, the length");
+    longest = std::max(longest, x.shape()[0]);
+  }
+  const int d = o.batch_first ? 0 : 1;
+  std::vector<AnyTensor> all;
+  std::vector<int64_t> amounts(size_t(2 * first.rank));
+  for (const AnyTensor& x : sequences) {
+    amounts.back() = longest - x.shape()[0];
+    all.push_back(unsqueeze(amounts.back() > 0 ? pad(x, amounts, PadMode::constant, o.value) : x, d));
+  }
+  return join(op, all, d);
+}
+
 AnyTensor vstack(const TensorList& tensors) { return join("vstack", with_each("vstack", tensors, atleast_2d), 0); }
 AnyTensor dstack(const TensorList& tensors) { return join("dstack", with_each("dstack", tensors, atleast_3d), 2); }
 AnyTensor hstack(const TensorList& tensors) {

@@ -151,7 +151,7 @@ void add_attention(Modules& all) {
         o.key_padding_mask = c.maybe(3, "key_padding_mask"), o.attn_mask = c.maybe(5, "attn_mask");
         o.need_weights = c.b(4, "need_weights", true), o.average_attn_weights = c.b(6, "average_attn_weights", true);
         o.is_causal = c.b(7, "is_causal", false);
-        nn::AttentionOutput y = m.forward(c.t(0, "query"), c.t(1, "key"), c.t(2, "value"), o);
+        nn::AttentionOutput<> y = m.forward(c.t(0, "query"), c.t(1, "key"), c.t(2, "value"), o);
         return {y.output, y.weights};
       },
       kLoose);

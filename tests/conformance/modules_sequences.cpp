@@ -7,7 +7,7 @@ namespace {
 
 using namespace gradus;
 
-Outputs present(const nn::RecurrentOutput& y) {
+Outputs present(const nn::RecurrentOutput<>& y) {
   std::vector<AnyTensor> outputs{y.output, y.hidden};
   if (y.cell) outputs.push_back(y.cell);
   return outputs;
@@ -67,7 +67,7 @@ void add_recurrent(Modules& all) {
       all, "nn.LSTMCell",
       [](Arguments& c) { return nn::LSTMCell(c.i(0, "input_size"), c.i(1, "hidden_size"), {.bias = c.b(2, "bias", true)}); },
       [](nn::LSTMCell& m, Arguments& c) -> Outputs {
-        nn::LSTMState y = m.forward(c.t(0, "input"), state(c, "hx", 0), state(c, "hx", 1));
+        nn::LSTMState<> y = m.forward(c.t(0, "input"), state(c, "hx", 0), state(c, "hx", 1));
         return {y.hidden, y.cell};
       },
       kLoose);

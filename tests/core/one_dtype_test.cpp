@@ -87,6 +87,7 @@ static_assert(!compiles<F, int, I, D, ScatterReduction>(CALL(index_reduce(x...))
   static_assert(compiles<std::vector<AnyTensor>>(CALL(name(x...))) && compiles<std::vector<F>>(CALL(name(x...))), #name);
 OF_LIST(cat)
 OF_LIST(stack)
+OF_LIST(pad_sequence)
 OF_LIST(vstack)
 OF_LIST(hstack)
 OF_LIST(dstack)

@@ -27,6 +27,16 @@ TEST(Types, AnUntypedTensorOfAnotherDtypeIsRefused) {
   EXPECT_FALSE(Tensor<float>{AnyTensor()}.defined());
 }
 
+TEST(Types, SizesComeApart) {
+  auto [rows, columns] = sizes<2>(Tensor<float>{{1, 2, 3}, {4, 5, 6}});
+  EXPECT_EQ(rows, 2);
+  EXPECT_EQ(columns, 3);
+  EXPECT_EQ(sizes<0>(AnyTensor(full({}, 1, DType::float32))).size(), 0u);
+  EXPECT_EQ(message_of<ShapeError>([] { sizes<3>(zeros<float>({2, 5})); }), "sizes: the tensor has shape [2, 5], 2 axes, not 3");
+  EXPECT_EQ(message_of<ShapeError>([] { sizes<2>(zeros<float>({5})); }), "sizes: the tensor has shape [5], 1 axis, not 2");
+  EXPECT_THROW(sizes<1>(AnyTensor()), ValueError);
+}
+
 TEST(Types, CastsRoundAndCutAsTheTypesDo) {
   Tensor<double> x = {1.5, -1.5, 2.5, 300.0, 1e-9};
   EXPECT_EQ(x.to<int32_t>().vector(), (std::vector<int32_t>{1, -1, 2, 300, 0}));

@@ -91,12 +91,27 @@ DEVICE_TEST(MultiheadAttention, IsItsFormula) {
   EXPECT_LT(distance(m(q, k, v).output, reference(m, q, k, v, 3)), 1e-12);
   EXPECT_LT(distance(m(q, q, q).output, reference(m, q, q, q, 3)), 1e-12);  // one product for all three
   // With weights, another way is taken to the same result.
-  nn::AttentionOutput with = m(q, k, v, {.need_weights = true});
+  nn::AttentionOutput<> with = m(q, k, v, {.need_weights = true});
   EXPECT_LT(distance(with.output, m(q, k, v).output), 1e-12);
   EXPECT_EQ(with.weights.shape(), (Shape{2, 4, 5}));
   EXPECT_LT(distance(sum(with.weights, -1), ones({2, 4}, DType::float64)), 1e-12);
   EXPECT_EQ(m(q, k, v, {.need_weights = true, .average_attn_weights = false}).weights.shape(), (Shape{2, 3, 4, 5}));
   EXPECT_FALSE(m(q, k, v).weights.defined());
+}
+
+template <class M, class... X> concept TakesTogether = requires(const M& m, const X&... x) { m.forward(x...); };
+
+TEST(MultiheadAttention, WhatTypedTensorsGiveIsTyped) {
+  nn::MultiheadAttention m({.embed_dim = 6, .num_heads = 3, .batch_first = true});
+  const Tensor<float> x = randn<float>({2, 4, 6});
+  const AnyTensor untyped = x;
+  Tensor<float> y = m(x, x, x).output;
+  EXPECT_EQ(distance(y, m(untyped, untyped, untyped).output), 0);
+  auto [output, weights] = m(x, x, x, {.need_weights = true});
+  static_assert(std::is_same_v<decltype(weights), Tensor<float>>);
+  EXPECT_EQ(weights.shape(), (Shape{2, 4, 4}));
+  static_assert(TakesTogether<nn::MultiheadAttention, Tensor<float>, Tensor<float>, AnyTensor>);
+  static_assert(!TakesTogether<nn::MultiheadAttention, Tensor<float>, Tensor<float>, Tensor<double>>);
 }
 
 DEVICE_TEST(MultiheadAttention, Masks) {

@@ -71,7 +71,7 @@ DEVICE_TEST(Recurrent, StepsAreTheFormulas) {
     nn::LSTM lstm({.in = 3, .hidden = 5});
     lstm.to(DType::float64);
     AnyTensor state = h, cell = c;
-    nn::RecurrentOutput y = lstm(x, AnyTensor(h.unsqueeze(0)), AnyTensor(c.unsqueeze(0)));
+    nn::RecurrentOutput<> y = lstm(x, AnyTensor(h.unsqueeze(0)), AnyTensor(c.unsqueeze(0)));
     for (int64_t t = 0; t < 4; ++t) {
       AnyTensor g = linear(x.select(0, t), get(lstm, "weight_ih_l0"), get(lstm, "bias_ih_l0")) +
                     linear(state, get(lstm, "weight_hh_l0"), get(lstm, "bias_hh_l0"));
@@ -102,11 +102,32 @@ DEVICE_TEST(Recurrent, CellsAreTheirLayersStep) {
   nn::LSTM lstm({.in = 3, .hidden = 5});
   nn::LSTMCell lstm_cell(3, 5);
   share(lstm, lstm_cell);
-  nn::LSTMState one = lstm_cell(x, h, c);
-  nn::RecurrentOutput same = lstm(x.unsqueeze(0), h.unsqueeze(0), c.unsqueeze(0));
+  nn::LSTMState<> one = lstm_cell(x, h, c);
+  nn::RecurrentOutput<> same = lstm(x.unsqueeze(0), h.unsqueeze(0), c.unsqueeze(0));
   EXPECT_LT(distance(one.hidden, same.output.select(0, 0)), 1e-6);
   EXPECT_LT(distance(one.cell, same.cell.select(0, 0)), 1e-6);
   EXPECT_LT(distance(lstm_cell(x.select(0, 1), h.select(0, 1), c.select(0, 1)).hidden, one.hidden.select(0, 1)), 1e-6);
+}
+
+TEST(Recurrent, WhatTypedTensorsGiveIsTyped) {
+  const Tensor<float> x = randn<float>({4, 2, 3}), h = randn<float>({1, 2, 5}), c = randn<float>({1, 2, 5});
+  nn::LSTM lstm({.in = 3, .hidden = 5});
+  auto [output, hidden, cell] = lstm(x, h, c);
+  static_assert(std::is_same_v<decltype(output), Tensor<float>> && std::is_same_v<decltype(cell), Tensor<float>>);
+  const AnyTensor untyped = x;
+  EXPECT_EQ(distance(output, lstm(untyped, h, c).output), 0);
+  EXPECT_EQ(distance(cell, lstm(untyped, h, c).cell), 0);
+  nn::GRU gru({.in = 3, .hidden = 5});
+  Tensor<float> last = gru(x).hidden;
+  EXPECT_EQ(distance(last, gru(untyped).hidden), 0);
+  EXPECT_FALSE(gru(x).cell.defined());
+  Tensor<bfloat16> half = nn::RNN({.in = 3, .hidden = 5})(x.to<bfloat16>()).output;
+  EXPECT_EQ(half.shape(), (Shape{4, 2, 5}));
+  auto [next, next_cell] = nn::LSTMCell(3, 5)(x[0]);
+  static_assert(std::is_same_v<decltype(next), Tensor<float>> && std::is_same_v<decltype(next_cell), Tensor<float>>);
+  Tensor<float> state = nn::GRUCell(3, 5)(x[0], h[0]), other = nn::RNNCell(3, 5)(x[0]);
+  EXPECT_EQ(state.shape(), (Shape{2, 5}));
+  EXPECT_EQ(other.shape(), (Shape{2, 5}));
 }
 
 DEVICE_TEST(Recurrent, DirectionsLayersAndLayouts) {

@@ -33,6 +33,25 @@ DEVICE_TEST(Transformer, LayersAreTheirParts) {
   }
 }
 
+TEST(Transformer, WhatTypedTensorsGiveIsTyped) {
+  const nn::TransformerLayerOptions o{.d_model = 8, .nhead = 2, .dim_feedforward = 16, .dropout = 0, .batch_first = true};
+  const Tensor<float> x = randn<float>({2, 5, 8}), memory = randn<float>({2, 4, 8});
+  const AnyTensor untyped = x;
+  nn::TransformerEncoder encoder(o, 2);
+  Tensor<float> y = encoder(x), causal = encoder(x, {.is_causal = true});
+  EXPECT_EQ(distance(y, encoder(untyped)), 0);
+  EXPECT_EQ(distance(causal, encoder(untyped, {.is_causal = true})), 0);
+  nn::TransformerDecoder decoder(o, 1);
+  Tensor<float> z = decoder(x, memory), masked = decoder(x, memory, {.is_causal = true});
+  EXPECT_EQ(distance(z, decoder(untyped, memory)), 0);
+  EXPECT_EQ(distance(masked, decoder(untyped, memory, {.is_causal = true})), 0);
+  nn::Transformer net(
+      {.d_model = 8, .nhead = 2, .num_encoder_layers = 1, .num_decoder_layers = 1, .dropout = 0, .batch_first = true});
+  Tensor<float> both = net(memory, x), hidden = net(memory, x, {}, {.is_causal = true});
+  EXPECT_EQ(distance(both, net(AnyTensor(memory), untyped)), 0);
+  EXPECT_EQ(distance(hidden, net(AnyTensor(memory), untyped, {}, {.is_causal = true})), 0);
+}
+
 DEVICE_TEST(Transformer, NamesArePyTorchs) {
   nn::Transformer net({.d_model = 8, .nhead = 2, .num_encoder_layers = 1, .num_decoder_layers = 1, .dim_feedforward = 16});
   std::vector<std::string> names;

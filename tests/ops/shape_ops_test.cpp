@@ -95,6 +95,20 @@ DEVICE_TEST(Join, StackAndItsKin) {
   EXPECT_EQ(typed.shape(), (Shape{2, 1}));
 }
 
+DEVICE_TEST(Join, SequencesOfManyLengths) {
+  AnyTensor a = count({1, 2}), b = count({3, 2}) + 10, none = count({0, 2});
+  EXPECT_EQ(values(pad_sequence({a, b, none}, {.batch_first = true, .value = -1})),
+            (V{0, 1, -1, -1, -1, -1, 10, 11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1}));
+  EXPECT_EQ(distance(pad_sequence({a, b}), transpose(pad_sequence({a, b}, {.batch_first = true}), 0, 1)), 0);
+  EXPECT_EQ(pad_sequence({none, none}).shape(), (Shape{0, 2, 2}));
+  EXPECT_EQ(values(pad_sequence({count({2}), count({3})}, {.batch_first = true})), (V{0, 1, 0, 0, 1, 2}));
+  for (DType t : {DType::int64, DType::boolean, DType::bfloat16}) EXPECT_EQ(pad_sequence({a.to(t), b.to(t)}).dtype(), t);
+  Tensor<float> typed = pad_sequence({Tensor<float>{1}, Tensor<float>{2, 3}}, {.value = 9});
+  EXPECT_EQ(values(typed), (V{1, 2, 9, 3}));
+  AnyTensor x = draw({2, 3}).requires_grad_(), y = draw({4, 3}, -1, 1, 8).requires_grad_();
+  EXPECT_EQ(gradcheck([](const auto& in) { return square(pad_sequence({in[0], in[1], in[0]}, {.value = 2})); }, {x, y}), "");
+}
+
 DEVICE_TEST(Join, Grids) {
   std::vector<AnyTensor> g = meshgrid({count({2}), count({3})});
   EXPECT_EQ(values(g[0]), (V{0, 0, 0, 1, 1, 1}));

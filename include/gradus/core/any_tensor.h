@@ -1,5 +1,7 @@
 // AnyTensor: one pointer to shape, strides and storage, with the dtype known at run time. Every op is compiled once, on it.
 #pragma once
+#include <array>
+
 #include "gradus/core/default_device.h"
 #include "gradus/core/dtype.h"
 #include "gradus/core/error.h"
@@ -123,6 +125,17 @@ class AnyTensor {
  private:
   Ref<Impl> impl_;
 };
+
+namespace detail {
+void check_axes(const AnyTensor& x, int wanted);
+}
+/// All sizes, of a tensor that has n axes: `auto [rows, columns] = sizes<2>(x);`. Throws ShapeError where it has not.
+template <int n> std::array<int64_t, n> sizes(const AnyTensor& x) {
+  detail::check_axes(x, n);
+  std::array<int64_t, n> all;
+  for (int d = 0; d < n; ++d) all[d] = x.shape().size[d];
+  return all;
+}
 
 /// Uninitialised. Throws ShapeError for negative or overflowing sizes, OutOfMemory.
 AnyTensor empty(const Shape& shape, DType dtype, Device device = default_device());

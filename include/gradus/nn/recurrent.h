@@ -33,10 +33,10 @@ struct LSTMOptions {
   int64_t proj = 0;  // the width that outputs and hidden states are projected to; 0: they stay as they are
 };
 
-struct RecurrentOutput {
-  AnyTensor output;  // of the last layer at each time: (time, batch, directions * width)
-  AnyTensor hidden;  // of each layer and direction at its last time: (layers * directions, batch, width)
-  AnyTensor cell;    // the same of an LSTM's cells
+template <class X = AnyTensor> struct RecurrentOutput {
+  X output;  // of the last layer at each time: (time, batch, directions * width)
+  X hidden;  // of each layer and direction at its last time: (layers * directions, batch, width)
+  X cell;    // the same of an LSTM's cells
 };
 
 namespace detail {
@@ -58,7 +58,12 @@ class Recurrent : public Module {
   };
   /// The state after one step, from what the gates get of the input and of the state.
   virtual State step(const AnyTensor& of_input, const AnyTensor& of_state, const State& state) const = 0;
-  RecurrentOutput run(const AnyTensor& x, const AnyTensor& hidden, const AnyTensor& cell) const;
+  RecurrentOutput<> run(const AnyTensor& x, const AnyTensor& hidden, const AnyTensor& cell) const;
+  template <class T>
+  RecurrentOutput<Tensor<T>> run_typed(const AnyTensor& x, const AnyTensor& hidden, const AnyTensor& cell = {}) const {
+    auto [output, last, last_cell] = run(x, hidden, cell);
+    return {Tensor<T>(output), Tensor<T>(last), Tensor<T>(last_cell)};
+  }
 
  private:
   /// The parameters of a layer's direction: up to five, some of them absent.
@@ -84,7 +89,10 @@ class Recurrent : public Module {
 class RNN : public detail::Recurrent {
  public:
   explicit RNN(const RNNOptions& options);
-  RecurrentOutput forward(const AnyTensor& x, const AnyTensor& hidden = {}) const { return run(x, hidden, {}); }
+  RecurrentOutput<> forward(const AnyTensor& x, const AnyTensor& hidden = {}) const { return run(x, hidden, {}); }
+  template <class T> RecurrentOutput<Tensor<T>> forward(const Tensor<T>& x, const Tensor<T>& hidden = {}) const {
+    return run_typed<T>(x, hidden);
+  }
   GRADUS_RECURRENT
 
  private:
@@ -94,15 +102,22 @@ class RNN : public detail::Recurrent {
 class GRU : public detail::Recurrent {
  public:
   explicit GRU(const GRUOptions& options);
-  RecurrentOutput forward(const AnyTensor& x, const AnyTensor& hidden = {}) const { return run(x, hidden, {}); }
+  RecurrentOutput<> forward(const AnyTensor& x, const AnyTensor& hidden = {}) const { return run(x, hidden, {}); }
+  template <class T> RecurrentOutput<Tensor<T>> forward(const Tensor<T>& x, const Tensor<T>& hidden = {}) const {
+    return run_typed<T>(x, hidden);
+  }
   GRADUS_RECURRENT
 };
 /// Hochreiter, Schmidhuber: Long short-term memory (1997). Rows of weights: input, forget, cell, output.
 class LSTM : public detail::Recurrent {
  public:
   explicit LSTM(const LSTMOptions& options);
-  RecurrentOutput forward(const AnyTensor& x, const AnyTensor& hidden = {}, const AnyTensor& cell = {}) const {
+  RecurrentOutput<> forward(const AnyTensor& x, const AnyTensor& hidden = {}, const AnyTensor& cell = {}) const {
     return run(x, hidden, cell);
+  }
+  template <class T>
+  RecurrentOutput<Tensor<T>> forward(const Tensor<T>& x, const Tensor<T>& hidden = {}, const Tensor<T>& cell = {}) const {
+    return run_typed<T>(x, hidden, cell);
   }
   GRADUS_RECURRENT
 };
@@ -125,6 +140,10 @@ class RNNCell : public Module {
  public:
   GRADUS_CELL(RNNCell, RNNCellOptions)
   AnyTensor forward(const AnyTensor& x, const AnyTensor& hidden = {}) const;
+  template <class T> Tensor<T> forward(const Tensor<T>& x, const Tensor<T>& hidden = {}) const {
+    const AnyTensor& untyped = x;
+    return Tensor<T>(forward(untyped, hidden));
+  }
 
  private:
   Nonlinearity nonlinearity_;
@@ -133,14 +152,22 @@ class GRUCell : public Module {
  public:
   GRADUS_CELL(GRUCell, CellOptions)
   AnyTensor forward(const AnyTensor& x, const AnyTensor& hidden = {}) const;
+  template <class T> Tensor<T> forward(const Tensor<T>& x, const Tensor<T>& hidden = {}) const {
+    const AnyTensor& untyped = x;
+    return Tensor<T>(forward(untyped, hidden));
+  }
 };
-struct LSTMState {
-  AnyTensor hidden, cell;
-};
+template <class X = AnyTensor> struct LSTMState { X hidden, cell; };
 class LSTMCell : public Module {
  public:
   GRADUS_CELL(LSTMCell, CellOptions)
-  LSTMState forward(const AnyTensor& x, const AnyTensor& hidden = {}, const AnyTensor& cell = {}) const;
+  LSTMState<> forward(const AnyTensor& x, const AnyTensor& hidden = {}, const AnyTensor& cell = {}) const;
+  template <class T>
+  LSTMState<Tensor<T>> forward(const Tensor<T>& x, const Tensor<T>& hidden = {}, const Tensor<T>& cell = {}) const {
+    const AnyTensor& untyped = x;
+    auto [next, next_cell] = forward(untyped, hidden, cell);
+    return {Tensor<T>(next), Tensor<T>(next_cell)};
+  }
 };
 #undef GRADUS_CELL
 

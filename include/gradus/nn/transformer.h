@@ -41,7 +41,11 @@ class TransformerEncoderLayer : public Module {
   GRADUS_MEMBERS(self_attn, linear1, dropout, linear2, norm1, norm2, dropout1, dropout2)
 
   AnyTensor forward(const AnyTensor& x, const EncoderMasks& masks = {}) const;
-  AnyTensor operator()(const AnyTensor& x, const EncoderMasks& masks) const { return detail::call(*this, x, masks); }
+  template <class T> Tensor<T> forward(const Tensor<T>& x, const EncoderMasks& masks = {}) const {
+    const AnyTensor& untyped = x;
+    return Tensor<T>(forward(untyped, masks));
+  }
+  template <class X> auto operator()(const X& x, const EncoderMasks& masks) const { return detail::call(*this, x, masks); }
 
  private:
   TransformerLayerOptions options_;
@@ -58,7 +62,11 @@ class TransformerDecoderLayer : public Module {
   GRADUS_MEMBERS(self_attn, multihead_attn, linear1, dropout, linear2, norm1, norm2, norm3, dropout1, dropout2, dropout3)
 
   AnyTensor forward(const AnyTensor& x, const AnyTensor& memory, const DecoderMasks& masks = {}) const;
-  AnyTensor operator()(const AnyTensor& x, const AnyTensor& memory, const DecoderMasks& masks) const {
+  template <class T> Tensor<T> forward(const Tensor<T>& x, const Tensor<T>& memory, const DecoderMasks& masks = {}) const {
+    const AnyTensor& untyped = x;
+    return Tensor<T>(forward(untyped, memory, masks));
+  }
+  template <class X, class Y> auto operator()(const X& x, const Y& memory, const DecoderMasks& masks) const {
     return detail::call(*this, x, memory, masks);
   }
 
@@ -75,7 +83,11 @@ class TransformerEncoder : public Module {
   GRADUS_MEMBERS(layers, norm)
 
   AnyTensor forward(AnyTensor x, const EncoderMasks& masks = {}) const;
-  AnyTensor operator()(const AnyTensor& x, const EncoderMasks& masks) const { return detail::call(*this, x, masks); }
+  template <class T> Tensor<T> forward(const Tensor<T>& x, const EncoderMasks& masks = {}) const {
+    const AnyTensor& untyped = x;
+    return Tensor<T>(forward(untyped, masks));
+  }
+  template <class X> auto operator()(const X& x, const EncoderMasks& masks) const { return detail::call(*this, x, masks); }
 };
 class TransformerDecoder : public Module {
  public:
@@ -85,7 +97,11 @@ class TransformerDecoder : public Module {
   GRADUS_MEMBERS(layers, norm)
 
   AnyTensor forward(AnyTensor x, const AnyTensor& memory, const DecoderMasks& masks = {}) const;
-  AnyTensor operator()(const AnyTensor& x, const AnyTensor& memory, const DecoderMasks& masks) const {
+  template <class T> Tensor<T> forward(const Tensor<T>& x, const Tensor<T>& memory, const DecoderMasks& masks = {}) const {
+    const AnyTensor& untyped = x;
+    return Tensor<T>(forward(untyped, memory, masks));
+  }
+  template <class X, class Y> auto operator()(const X& x, const Y& memory, const DecoderMasks& masks) const {
     return detail::call(*this, x, memory, masks);
   }
 };
@@ -101,7 +117,7 @@ struct TransformerOptions {
 };
 /// An encoder of the source, whose result is the memory of a decoder of the target, each with a norm at its end.
 ///   nn::Transformer net({.d_model = 128, .nhead = 4, .batch_first = true});
-///   AnyTensor y = net(source, target, {}, {.is_causal = true});
+///   Tensor<float> y = net(source, target, {}, {.is_causal = true});
 class Transformer : public Module {
  public:
   explicit Transformer(const TransformerOptions& options = {});
@@ -113,8 +129,13 @@ class Transformer : public Module {
                     const DecoderMasks& target_masks = {}) const {
     return decoder(target, encoder(source, source_masks), target_masks);
   }
-  AnyTensor operator()(const AnyTensor& source, const AnyTensor& target, const EncoderMasks& source_masks,
-                       const DecoderMasks& target_masks) const {
+  template <class T> Tensor<T> forward(const Tensor<T>& source, const Tensor<T>& target, const EncoderMasks& source_masks = {},
+                                       const DecoderMasks& target_masks = {}) const {
+    const AnyTensor& untyped = source;
+    return Tensor<T>(forward(untyped, target, source_masks, target_masks));
+  }
+  template <class X, class Y>
+  auto operator()(const X& source, const Y& target, const EncoderMasks& source_masks, const DecoderMasks& target_masks) const {
     return detail::call(*this, source, target, source_masks, target_masks);
   }
 };

@@ -13,6 +13,13 @@ namespace gradus {
 AnyTensor cat(const TensorList& tensors, int64_t axis = 0);
 /// The tensors, all of one shape, along a new axis.
 AnyTensor stack(const TensorList& tensors, int64_t axis = 0);
+struct PadSequenceOptions {
+  bool batch_first = false;  // (sequences, longest, ...); else (longest, sequences, ...)
+  Scalar value = 0;
+};
+/// Sequences of (length, ...) beside each other, each made as long as the longest by `value` behind it. Throws ShapeError where sizes
+/// other than lengths differ.
+AnyTensor pad_sequence(const TensorList& sequences, const PadSequenceOptions& options = {});
 /// Along the first axis (vectors become rows), the second (vectors: end to end), or the third.
 AnyTensor vstack(const TensorList& tensors);
 AnyTensor hstack(const TensorList& tensors);
@@ -140,6 +147,12 @@ template <class T> std::vector<Tensor<T>> typed_list(std::vector<AnyTensor> tens
   template <class T> std::vector<Tensor<T>> name parameters { return detail::typed_list<T>(name arguments); }
 GRADUS_TYPED_JOIN_ALONG(cat)
 GRADUS_TYPED_JOIN_ALONG(stack)
+template <class T> Tensor<T> pad_sequence(const std::vector<Tensor<T>>& list, const PadSequenceOptions& options = {}) {
+  return Tensor<T>(pad_sequence(detail::untyped_list(list), options));
+}
+template <class T> Tensor<T> pad_sequence(std::initializer_list<Tensor<T>> list, const PadSequenceOptions& options = {}) {
+  return pad_sequence(std::vector<Tensor<T>>(list), options);
+}
 GRADUS_TYPED_JOIN(vstack)
 GRADUS_TYPED_JOIN(hstack)
 GRADUS_TYPED_JOIN(dstack)
