@@ -1,4 +1,4 @@
-// Cross entropy of classes. Rows that the registers of a block hold are read once, forward, for the loss and, where it is wanted then, the
+// Cross entropy of classes. Rows that a warp or a block can keep are read once, forward, for the loss and, where it is wanted then, the
 // gradient. Others are read forward, and again for the gradient.
 #include "kernels/cuda/scratch.h"
 #include "kernels/cuda/tally.cuh"
@@ -70,8 +70,8 @@ template <class T> struct Slope {
   A mass, even;
   __device__ Slope(const Call<T>& c, const Row<T>& row, A lse, A scale)
       : exp_from(lse), mass(scale * (row.chosen + (c.spread != 0 ? c.spread * row.all : A(0)))), even(scale * c.spread) {}
-  template <int n> __device__ void make(const Call<T>& c, int64_t i, T (&x)[n]) const {
-    if (even == 0) {
+  template <bool kSpread = true, int n> __device__ void make(const Call<T>& c, int64_t i, T (&x)[n]) const {
+    if (!kSpread || even == 0) {
 #pragma unroll
       for (int j = 0; j < n; ++j) x[j] = narrow<T>(exp_from(widen(x[j])) * mass);
       return;
@@ -152,74 +152,121 @@ template <class T> __global__ void __launch_bounds__(kThreads)
   });
 }
 
-/// The loss, and where it is wanted the gradient, of rows that are whole packs and that a team's registers hold. dx may be x.
-template <class T, int kBlock, int kPacks, int kTeam> __global__ void __launch_bounds__(kBlock)
-    held_forward(accumulate_t<T>* losses, accumulate_t<T>* lse, T* dx, const unsigned long long* counted, const Call<T> c) {
+/// A row that its team keeps: kNear packs of each thread in registers, kFar more in shared memory, so that two blocks of a multiprocessor keep
+/// one of 100 KB each, and one computes while the other reads. A thread takes back what it put there itself.
+template <class T, int kNear, int kFar, int kBlock> struct KeptRow {
+  static constexpr int kItems = kItemsOf<T>;
+  using P = Pack<T, kItems>;
+  HeldRow<T, kNear> near;
+  P* far;  // this thread's first; one of each thread's lies between two
+
+  __device__ __forceinline__ void load(const T* row, int64_t n, int lane, int team) {
+    near.load(row, n, lane, team);
+    each_far(n, lane, team, [&](int i, P& to) { to = *reinterpret_cast<const P*>(row + i); });
+  }
+  /// Between two goings through it, as of HeldRow.
+  __device__ __forceinline__ void stay_packed() { near.stay_packed(); }
+  /// f(i, items): a copy of the pack that begins with the row's element i.
+  template <class F> __device__ __forceinline__ void each(int64_t n, int lane, int team, F f) const {
+    HeldRow<T, kNear>::each(n, lane, team, [&](int i, int k) {
+      P pack = near.pack[k];
+      f(i, pack.item);
+    });
+    each_far(n, lane, team, [&](int i, const P& from) {
+      P pack = from;
+      f(i, pack.item);
+    });
+  }
+
+ private:
+  template <class F> __device__ __forceinline__ void each_far(int64_t n, int lane, int team, F f) const {
+#pragma unroll
+    for (int k = 0; k < kFar; ++k) {
+      const int i = (lane + (kNear + k) * team) * kItems;
+      if (i < n) f(i, far[k * kBlock]);
+    }
+  }
+};
+
+/// The loss, and where it is wanted the gradient, of rows that are whole packs and that a team keeps. dx may be x.
+template <class T, int kBlock, int kBlocks, int kNear, int kFar, int kTeam, bool kSpread>
+__global__ void __launch_bounds__(kBlock, kBlocks)
+    kept_forward(accumulate_t<T>* losses, accumulate_t<T>* lse, T* dx, const unsigned long long* counted, const Call<T> c) {
   using A = accumulate_t<T>;
-  using Held = HeldRow<T, kPacks>;
+  using Kept = KeptRow<T, kNear, kFar, kBlock>;
+  constexpr int kItems = Kept::kItems;
+  __shared__ typename Kept::P far[kFar > 0 ? kFar * kBlock : 1];
   const int lane = threadIdx.x % kTeam;
   const int64_t at = int64_t(blockIdx.x) * (kBlock / kTeam) + threadIdx.x / kTeam;
   Row<T> row(c, at);
   const T* x = c.x + at * c.n;
   const int64_t n = row.counts ? c.n : 0;
-  Held held;
-  held.load(x, n, lane, kTeam);
+  Kept kept;
+  kept.far = far + threadIdx.x;
+  kept.load(x, n, lane, kTeam);
   A top = -A(INFINITY), total = 0;
-  Held::each(n, lane, kTeam, [&](int i, int k) {
+  kept.each(n, lane, kTeam, [&](int i, const auto& items) {
 #pragma unroll
-    for (int j = 0; j < Held::kItems; ++j) top = Larger()(top, widen(held.pack[k].item[j]));
-    row.take(c, i, held.pack[k].item);
+    for (int j = 0; j < kItems; ++j) top = Larger()(top, widen(items[j]));
+    if (kSpread) row.take(c, i, items);
   });
   top = of_team<kBlock>(top, kTeam, Larger());
-  if (sizeof(T) == 2) held.stay_packed();
+  if (sizeof(T) == 2) kept.stay_packed();
   const ExpFrom<T> exp_from(Tally<A>::base(top));
-  Held::each(n, lane, kTeam, [&](int, int k) {
+  kept.each(n, lane, kTeam, [&](int, const auto& items) {
     A sum = 0;
 #pragma unroll
-    for (int j = 0; j < Held::kItems; ++j) sum += exp_from(widen(held.pack[k].item[j]));
+    for (int j = 0; j < kItems; ++j) sum += exp_from(widen(items[j]));
     total += sum;
   });
   total = of_team<kBlock>(total, kTeam, Plus());
-  if (sizeof(T) == 2) held.stay_packed();
-  if (c.spread != 0) row.weighted = of_team<kBlock>(row.weighted, kTeam, Plus()), row.all = of_team<kBlock>(row.all, kTeam, Plus());
+  if (sizeof(T) == 2) kept.stay_packed();
+  if (kSpread && c.spread != 0)
+    row.weighted = of_team<kBlock>(row.weighted, kTeam, Plus()), row.all = of_team<kBlock>(row.all, kTeam, Plus());
   if (at >= c.rows) return;
-  // Whoever holds the target's logit reads it before writing there, and writes what comes of it last.
-  const bool owns = row.counts ? row.target / Held::kItems % kTeam == lane : lane == 0;
+  // Whoever keeps the target's logit reads it before writing there, and writes what comes of it last.
+  const bool owns = row.counts ? row.target / kItems % kTeam == lane : lane == 0;
   const A l = row.counts ? top + ::log(total) : A(0), logit = owns && row.counts ? widen(x[row.target]) : A(0);
   if (owns) losses[at] = row.loss(c, l, logit), lse[at] = l;
   if (!dx) return;
   dx += at * c.n;
   if (!row.counts) {
-    Held::each(c.n, lane, kTeam, [&](int, int k) {
+    typename Kept::P none;
 #pragma unroll
-      for (int j = 0; j < Held::kItems; ++j) held.pack[k].item[j] = narrow<T>(A(0));
-    });
-    return held.store(dx, c.n, lane, kTeam);
+    for (int j = 0; j < kItems; ++j) none.item[j] = narrow<T>(A(0));
+    for (int64_t i = lane * kItems; i < c.n; i += kTeam * kItems) *reinterpret_cast<typename Kept::P*>(dx + i) = none;
+    return;
   }
   const A scale = scale_of<A>(counted);
   const Slope<T> slope(c, row, l, scale);
-  Held::each(n, lane, kTeam, [&](int i, int k) { slope.make(c, i, held.pack[k].item); });
-  held.store(dx, n, lane, kTeam);
+  kept.each(n, lane, kTeam, [&](int i, auto& items) {
+    slope.template make<kSpread>(c, i, items);
+    *reinterpret_cast<typename Kept::P*>(dx + i) = reinterpret_cast<const typename Kept::P&>(items);
+  });
   if (!owns) return;
   A d = slope.exp_from(logit) * slope.mass - scale * row.chosen;
   if (slope.even != 0) d -= slope.even * (c.weight ? widen(c.weight[row.target]) : A(1));
   dx[row.target] = narrow<T>(d);
 }
 
-constexpr int kWide = 512, kWidePacks = 16;  // threads that hold a long row, and what each does: 65536 halves, 32768 floats
-
-/// Rows of n elements by whoever holds them; false where nobody does.
+/// Rows of n elements by whoever keeps them; false where nobody does.
 template <class T>
-bool launch_held(accumulate_t<T>* losses, accumulate_t<T>* lse, T* dx, const unsigned long long* counted, const Call<T>& c) {
+bool launch_kept(accumulate_t<T>* losses, accumulate_t<T>* lse, T* dx, const unsigned long long* counted, const Call<T>& c) {
   constexpr int64_t kItems = kItemsOf<T>;
+  constexpr int kWide = 512, kNear = 8, kFar = 5, kAlone = 16;  // 53248 halves or 26624 floats; of a block alone 65536 and 32768
   for (const void* a : {static_cast<const void*>(c.x), static_cast<const void*>(c.weight), static_cast<const void*>(dx)})
     if (reinterpret_cast<uintptr_t>(a) % 16 != 0) return false;
-  if (c.n % kItems != 0 || c.n > kWide * kWidePacks * kItems) return false;
+  const unsigned rows = unsigned(c.rows);
+  if (c.n % kItems != 0 || c.n > kWide * kAlone * kItems) return false;
   if (c.n <= 32 * 4 * kItems) {
     const Teams teams = Teams::with(c.rows, 32);
-    held_forward<T, int(kThreads), 4, 32><<<teams.blocks, kThreads, 0, stream()>>>(losses, lse, dx, counted, c);
+    kept_forward<T, int(kThreads), 4, 4, 0, 32, true><<<teams.blocks, kThreads, 0, stream()>>>(losses, lse, dx, counted, c);
+  } else if (c.spread == 0 && c.n <= kWide * kNear * kItems) {
+    kept_forward<T, kWide, 2, kNear, 0, kWide, false><<<rows, kWide, 0, stream()>>>(losses, lse, dx, counted, c);
+  } else if (c.spread == 0 && c.n <= kWide * (kNear + kFar) * kItems) {
+    kept_forward<T, kWide, 2, kNear, kFar, kWide, false><<<rows, kWide, 0, stream()>>>(losses, lse, dx, counted, c);
   } else {
-    held_forward<T, kWide, kWidePacks, kWide><<<unsigned(c.rows), kWide, 0, stream()>>>(losses, lse, dx, counted, c);
+    kept_forward<T, kWide, 1, kAlone, 0, kWide, true><<<rows, kWide, 0, stream()>>>(losses, lse, dx, counted, c);
   }
   return true;
 }
@@ -259,7 +306,7 @@ void cross_entropy(const Array& losses, const Array& lse, const Array& dx, const
     const Call<T> c = call_of<T>(x, target, weight, ignore_index, smoothing);
     const unsigned long long* counted = mean ? found.counter(1) : nullptr;
     if constexpr (sizeof(T) <= sizeof(float))
-      if (launch_held<T>(losses.as<A>(), lse.as<A>(), dx.as<T>(), counted, c)) return;
+      if (launch_kept<T>(losses.as<A>(), lse.as<A>(), dx.as<T>(), counted, c)) return;
     const unsigned all = Teams(rows, n).blocks;
     forward<T><<<all, kThreads, 0, stream()>>>(losses.as<A>(), lse.as<A>(), c);
     if (dx && n > 0) backward<T><<<all, kThreads, 0, stream()>>>(dx.as<T>(), nullptr, 0, counted, lse.as<A>(), c);

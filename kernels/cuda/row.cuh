@@ -109,6 +109,7 @@ template <class T, int kMost = 4> struct HeldRow {
 
 struct Larger {
   template <class A> __device__ A operator()(A a, A b) const { return a < b ? b : a; }
+  __device__ float operator()(float a, float b) const { return ::fmaxf(a, b); }  // one instruction; both pass over a NaN in b
 };
 struct Plus {
   template <class A> __device__ A operator()(A a, A b) const { return a + b; }
