@@ -67,18 +67,22 @@ inline std::vector<double> values(const AnyTensor& x) {
   const double* p = static_cast<const double*>(y.raw_data());
   return {p, p + y.numel()};
 }
-/// Largest |a - b| / (1 + |b|); infinite where the shapes differ; NaN only where exactly one is NaN counts as infinite.
-inline double distance(const AnyTensor& a, const AnyTensor& b) {
+/// Largest |a - b| / (s + |b|), where s is the largest |b|, but at least `least` and at most 1: small numbers are compared with each other, zeros
+/// and what rounding leaves of them are not. Infinite where the shapes differ; NaN only where exactly one is NaN counts as infinite.
+inline double distance(const AnyTensor& a, const AnyTensor& b, double least = 1e-4) {
   if (!(a.shape() == b.shape())) return HUGE_VAL;
   std::vector<double> p = values(a), q = values(b);
-  double worst = 0;
+  double worst = 0, scale = least;
+  for (double v : q)
+    if (std::isfinite(v)) scale = std::max(scale, std::abs(v));
+  scale = std::min(scale, 1.0);
   for (size_t i = 0; i < p.size(); ++i) {
     if (std::isnan(p[i]) || std::isnan(q[i])) {
       if (std::isnan(p[i]) != std::isnan(q[i])) return HUGE_VAL;
       continue;
     }
     if (p[i] == q[i]) continue;  // infinities
-    double d = std::abs(p[i] - q[i]) / (1 + std::abs(q[i]));
+    double d = std::abs(p[i] - q[i]) / (scale + std::abs(q[i]));
     if (!(d <= worst)) worst = d;
   }
   return worst;
@@ -101,7 +105,7 @@ using Function = std::function<AnyTensor(const std::vector<AnyTensor>&)>;
 
 struct GradcheckOptions {
   double step = 1e-6;
-  double tolerance = 1e-6;         // relative to 1 + |slope|
+  double tolerance = 1e-6;         // of the largest slope, or of 0.01
   double second_tolerance = 2e-5;  // differences of gradients lose more digits
   bool second = true;
 };
@@ -144,12 +148,12 @@ inline AnyTensor numeric(const std::function<std::vector<AnyTensor>(const std::v
 }
 }  // namespace detail
 
-/// Of a gradient and differences. What is not a finite number says nothing, and agrees with nothing.
+/// Of a gradient and differences, whose own error is 1e-9 and more. What is not a finite number says nothing, and agrees with nothing.
 inline double finite_distance(const AnyTensor& a, const AnyTensor& b) {
   for (const AnyTensor* x : {&a, &b})
     for (double v : values(*x))
       if (!std::isfinite(v)) return HUGE_VAL;
-  return distance(a, b);
+  return distance(a, b, 1e-2);
 }
 /// Compares the gradient of f (one output) with central differences under a random cotangent, for every input that requires a
 /// gradient, and then the gradient of these gradients, all of them under random cotangents at once. Inputs are float64 leaves. An empty

@@ -51,8 +51,9 @@ Trained train(const AnyTensor& x, Device device, const Settings& s) {
                    {.training = true, .momentum = s.momentum, .eps = s.eps});
   std::vector<AnyTensor> wanted{in};
   if (s.affine && s.weight_grad) wanted.push_back(w), wanted.push_back(b);
-  AnyTensor g = device == kCPU ? x.detach() : on_gpu(x.detach());
-  std::vector<AnyTensor> grads = grad({t.y}, wanted, {g * 0.25 + 0.5});
+  AnyTensor g = empty_like(x);  // other examples': the gradient by a multiple of x itself is nothing
+  g.copy_(flip(x.detach(), 0) * 0.25 + 0.5);
+  std::vector<AnyTensor> grads = grad({t.y}, wanted, {device == kCPU ? g : on_gpu(g)});
   t.dx = grads[0];
   if (grads.size() == 3) t.dweight = grads[1], t.dbias = grads[2];
   return t;
