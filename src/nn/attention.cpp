@@ -71,7 +71,7 @@ MultiheadAttention::MultiheadAttention(const MultiheadAttentionOptions& o)
 }
 
 AttentionOutput<> MultiheadAttention::forward(const AnyTensor& query, const AnyTensor& key, const AnyTensor& value,
-                                            const AttentionCallOptions& call) const {
+                                              const AttentionCallOptions& call) const {
   const int64_t e = options_.embed_dim, heads = options_.num_heads, size = e / heads;
   for (const AnyTensor* x : {&query, &key, &value}) check_defined(kName, *x);
   const DType dtype = query.dtype();
