@@ -36,6 +36,12 @@ struct BatchNormOptions {
 ///   AnyTensor y = batch_norm(x, running_mean, running_var, weight, bias, {.training = true});
 AnyTensor batch_norm(const AnyTensor& x, const AnyTensor& running_mean, const AnyTensor& running_var, const AnyTensor& weight = {},
                      const AnyTensor& bias = {}, const BatchNormOptions& options = {});
+/// relu(batch_norm(x, ...) + residual) without passes of their own for the sum and relu: of half types it is rounded once. Without a residual
+/// (undefined), relu(batch_norm(x, ...)). As that and relu in all else; throws ShapeError where the shapes of x and residual differ.
+///   AnyTensor y = batch_norm_relu(x, shortcut, running_mean, running_var, weight, bias, {.training = true});
+AnyTensor batch_norm_relu(const AnyTensor& x, const AnyTensor& residual, const AnyTensor& running_mean,
+                          const AnyTensor& running_var, const AnyTensor& weight = {}, const AnyTensor& bias = {},
+                          const BatchNormOptions& options = {});
 /// As layer_norm over each of `groups` groups of neighbouring channels of (N, C, ...), with a weight and a bias for each channel. Wu, He:
 /// Group Normalization (2018). Throws ShapeError unless groups divides C.
 AnyTensor group_norm(const AnyTensor& x, int64_t groups, const AnyTensor& weight = {}, const AnyTensor& bias = {},
@@ -109,6 +115,13 @@ GRADUS_TYPED_NORM(batch_norm,
                   (const Tensor<T>& x, const AnyTensor& running_mean, const AnyTensor& running_var, const AnyTensor& weight = {},
                    const AnyTensor& bias = {}, const BatchNormOptions& options = {}),
                   (GRADUS_X, running_mean, running_var, weight, bias, options))
+GRADUS_TYPED_NORM(batch_norm_relu,
+                  (const Tensor<T>& x, const Tensor<T>& residual, const AnyTensor& running_mean, const AnyTensor& running_var,
+                   const AnyTensor& weight = {}, const AnyTensor& bias = {}, const BatchNormOptions& options = {}),
+                  (GRADUS_X, static_cast<const AnyTensor&>(residual), running_mean, running_var, weight, bias, options))
+template <class T, class U> Tensor<T> batch_norm_relu(const Tensor<T>&, const Tensor<U>&, const AnyTensor&, const AnyTensor&,
+                                                      const AnyTensor& = {}, const AnyTensor& = {},
+                                                      const BatchNormOptions& = {}) = delete;
 GRADUS_TYPED_NORM(group_norm,
                   (const Tensor<T>& x, int64_t groups, const AnyTensor& weight = {}, const AnyTensor& bias = {}, double eps = 1e-5),
                   (GRADUS_X, groups, weight, bias, eps))

@@ -6,6 +6,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/dispatch.h"
+#include "kernels/rectified.h"
 
 namespace gradus::cpu {
 inline namespace GRADUS_ISA {
@@ -104,24 +105,49 @@ template <class T> void moments_of_row(Acc<T>* mean, Acc<T>* squares, const T* x
   *mean = middle, *squares = total;
 }
 
-/// sum(g) and sum(g * (x - mean)) of each column.
-template <class T>
-void products_of_columns(Acc<T>* sums, Acc<T>* products, const T* g, const T* x, const Acc<T>* mean, int64_t rows, int64_t c) {
+/// By (example, channel). With apart = x - middle the norm is apart * scale + bias, and its gradient g * scale + apart * slope + shift.
+template <class A> struct Coefficients { A *middle, *scale, *bias, *slope, *shift; };
+
+/// Where relu lets a gradient through: there is none, or by the x of the norm, or by relu's result y.
+enum class Gate { open, by_x, by_y };
+/// The gradient that arrives, what tells whether it passes, and where what has passed is kept (may be null).
+template <class T> struct Arrival {
+  const T *g, *x, *y;
+  T* passed;
+};
+/// The gradient at `at` where it passes, else 0. NaN lets it through.
+template <Gate gate, class T, class P, class Width>
+GRADUS_FN P gradient(const Arrival<T>& from, int64_t at, P apart, P scale, P bias, Width width) {
+  P u = load(from.g + at, width);
+  if constexpr (gate == Gate::by_x) return where(multiply_add(apart, scale, bias) <= P(kBecomesZero<T>), 0, u);
+  if constexpr (gate == Gate::by_y) return where(load(from.y + at, width) <= P(0), 0, u);
+  return u;
+}
+
+/// sum(g) and sum(g * (x - middle)) of each column of `rows` rows from `at` on, where g is what passes.
+template <Gate gate, class T> void products_of_columns(Acc<T>* sums, Acc<T>* products, const Arrival<T>& from, int64_t at,
+                                                       const Coefficients<Acc<T>>& f, int64_t of, int64_t rows, int64_t c) {
   using P = Packet<T>;
   constexpr int kLanes = kLanesOf<T>;
   strips<T>(c, [&](auto v, int64_t k, auto width) {
     constexpr int V = v;
-    P middle[V], sum[V], product[V];
-    for (int j = 0; j < V; ++j) sum[j] = 0, product[j] = 0, middle[j] = load(mean + k + j * kLanes, width);
+    P middle[V], scale[V], bias[V], sum[V], product[V];
+    for (int j = 0; j < V; ++j) {
+      const int64_t u = of + k + j * kLanes;
+      sum[j] = 0, product[j] = 0, middle[j] = load(f.middle + u, width);
+      if constexpr (gate == Gate::by_x) scale[j] = load(f.scale + u, width), bias[j] = load(f.bias + u, width);
+    }
     for (int64_t begin = 0; begin < rows; begin += 4 * kBlock) {  // two levels of sums: long columns lose no digits
       int64_t end = begin + 4 * kBlock < rows ? begin + 4 * kBlock : rows;
       P s[V], p[V];
       for (int j = 0; j < V; ++j) s[j] = 0, p[j] = 0;
       for (int64_t r = begin; r < end; ++r)
         for (int j = 0; j < V; ++j) {
-          P u = load(g + r * c + k + j * kLanes, width);
+          const int64_t i = at + r * c + k + j * kLanes;
+          P apart = load(from.x + i, width) - middle[j], u = gradient<gate>(from, i, apart, scale[j], bias[j], width);
+          if (gate != Gate::open && from.passed) store(from.passed + i, u, width);
           s[j] = s[j] + u;
-          p[j] = p[j] + u * (load(x + r * c + k + j * kLanes, width) - middle[j]);
+          p[j] = p[j] + u * apart;
         }
       for (int j = 0; j < V; ++j) sum[j] = sum[j] + s[j], product[j] = product[j] + p[j];
     }
@@ -131,13 +157,17 @@ void products_of_columns(Acc<T>* sums, Acc<T>* products, const T* g, const T* x,
     }
   });
 }
-template <class T> void products_of_row(Acc<T>* sums, Acc<T>* products, const T* g, const T* x, Acc<T> mean, int64_t n) {
+/// The same of n elements in a row, whose coefficients are of one channel.
+template <Gate gate, class T> void products_of_row(Acc<T>* sums, Acc<T>* products, const Arrival<T>& from, int64_t at,
+                                                   const Coefficients<Acc<T>>& f, int64_t of, int64_t n) {
   using P = Packet<T>;
+  const P middle = f.middle[of], scale = gate == Gate::by_x ? f.scale[of] : 0, bias = gate == Gate::by_x ? f.bias[of] : 0;
   P s[4] = {0, 0, 0, 0}, p[4] = {0, 0, 0, 0};
   sweep4<T>(n, [&](int64_t i, auto part, int k) {
-    P u = load(g + i, part);
+    P apart = load(from.x + at + i, part) - middle, u = gradient<gate>(from, at + i, apart, scale, bias, part);
+    if (gate != Gate::open && from.passed) store(from.passed + at + i, u, part);
     s[k] = s[k] + u;
-    p[k] = p[k] + u * (load(x + i, part) - P(mean));
+    p[k] = p[k] + u * apart;
   });
   *sums = sum_of((s[0] + s[1]) + (s[2] + s[3]));
   *products = sum_of((p[0] + p[1]) + (p[2] + p[3]));
@@ -177,27 +207,44 @@ template <class F> void each_coefficient(const Channels& v, F f) {
     for (int64_t k = 0; k < v.c; ++k) f(i, k, i * v.c + k);
 }
 
-/// out = (x - middle) * scale + shift, or with g: (out) + g * scale + (x - middle) * slope + shift. Coefficients by (example, channel).
-template <class A> struct Coefficients { A *middle, *scale, *shift, *slope; };
-template <class T, bool kBackward>
-void apply(T* out, const T* g, const T* x, const Coefficients<Acc<T>>& f, const Channels& v, bool accumulate = false) {
+/// y of the second pass: the norm, or relu of it and of what is added to it (may be null).
+template <class T, bool kRectified> struct Norm {
   using P = Packet<T>;
-  auto value = [](P u, P apart, P scale, P slope, P shift) {
-    if constexpr (kBackward)
-      return u * scale + apart * slope + shift;
-    else
-      return apart * scale + shift;
-  };
+  static constexpr bool kReadsBias = true, kReadsSlope = false;
+  T* out;
+  const T *x, *past;
+  template <class Part> GRADUS_FN P operator()(int64_t at, Part part, P middle, P scale, P bias, P, P) const {
+    P y = multiply_add(load(x + at, part) - middle, scale, bias);
+    if constexpr (!kRectified) return y;
+    if (past) y = y + load(past + at, part);
+    return where(y < 0, 0, y);
+  }
+};
+/// dx of the second pass, added to what is there if asked.
+template <class T, Gate gate> struct Slope {
+  using P = Packet<T>;
+  static constexpr bool kReadsBias = gate == Gate::by_x, kReadsSlope = true;
+  T* out;
+  Arrival<T> from;
+  bool adds;
+  template <class Part> GRADUS_FN P operator()(int64_t at, Part part, P middle, P scale, P bias, P slope, P shift) const {
+    P apart = load(from.x + at, part) - middle, u = gradient<gate>(from, at, apart, scale, bias, part);
+    P d = u * scale + apart * slope + shift;
+    return adds ? load(out + at, part) + d : d;
+  }
+};
+template <class T, class Body> void apply(const Body& body, const Coefficients<Acc<T>>& f, const Channels& v) {
+  using P = Packet<T>;
   if (v.last) {
     parallel_for(v.n * v.d, kParallel / (2 * v.c) + 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         int64_t at = r * v.c, of = v.first(r / v.d);
         sweep<T>(v.c, [&](int64_t i, auto part) {
-          P apart = load(x + at + i, part) - load(f.middle + of + i, part), scale = load(f.scale + of + i, part);
-          P u = kBackward ? load(g + at + i, part) : P(0), slope = kBackward ? load(f.slope + of + i, part) : P(0);
-          P d = value(u, apart, scale, slope, load(f.shift + of + i, part));
-          if (kBackward && accumulate) d = load(out + at + i, part) + d;
-          store(out + at + i, d, part);
+          P middle = load(f.middle + of + i, part), scale = load(f.scale + of + i, part);
+          P bias = Body::kReadsBias ? load(f.bias + of + i, part) : P(0);
+          P slope = Body::kReadsSlope ? load(f.slope + of + i, part) : P(0);
+          P shift = Body::kReadsSlope ? load(f.shift + of + i, part) : P(0);
+          store(body.out + at + i, body(at + i, part, middle, scale, bias, slope, shift), part);
         });
       }
     });
@@ -206,12 +253,10 @@ void apply(T* out, const T* g, const T* x, const Coefficients<Acc<T>>& f, const 
   parallel_for(v.units(), kParallel / (2 * v.d) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
       int64_t at = unit * v.d, of = v.first(unit / v.c) + unit % v.c;
-      P middle = P(f.middle[of]), scale = P(f.scale[of]), shift = P(f.shift[of]), slope = kBackward ? P(f.slope[of]) : P(0);
+      P middle = P(f.middle[of]), scale = P(f.scale[of]), bias = Body::kReadsBias ? P(f.bias[of]) : P(0);
+      P slope = Body::kReadsSlope ? P(f.slope[of]) : P(0), shift = Body::kReadsSlope ? P(f.shift[of]) : P(0);
       sweep<T>(v.d, [&](int64_t i, auto part) {
-        P u = kBackward ? load(g + at + i, part) : P(0);
-        P d = value(u, load(x + at + i, part) - middle, scale, slope, shift);
-        if (kBackward && accumulate) d = load(out + at + i, part) + d;
-        store(out + at + i, d, part);
+        store(body.out + at + i, body(at + i, part, middle, scale, bias, slope, shift), part);
       });
     }
   });
@@ -253,27 +298,43 @@ void statistics(double* mean, double* squares, const Array& sum, const Array& x,
   }
 }
 
-/// y from each statistic's mean and 1 / deviation.
-template <class T, class A> void normalise(const Array& y, const Array& x, const A* mean, const A* rstd, const Array& weight,
-                                           const Array& bias, const Channels& v) {
-  int64_t count = (v.groups ? v.n : 1) * v.c;
-  Scratch memory(size_t(count) * 3 * sizeof(A));
-  A* f = memory.as<A>();
-  Coefficients<A> to{f, f + count, f + 2 * count, nullptr};
+/// Each channel's middle, scale and bias, which both directions work out alike.
+template <class A>
+void put_norm(const Coefficients<A>& to, const A* mean, const A* rstd, const Array& weight, const Array& bias, const Channels& v) {
   each_coefficient(v, [&](int64_t i, int64_t k, int64_t u) {
     int64_t s = v.statistic(i, k);
     to.middle[u] = mean[s];
     to.scale[u] = rstd[s] * (weight ? weight.as<A>()[k] : A(1));
-    to.shift[u] = bias ? bias.as<A>()[k] : A(0);
+    to.bias[u] = bias ? bias.as<A>()[k] : A(0);
   });
-  apply<T, false>(y.as<T>(), nullptr, x.as<T>(), to, v);
+}
+
+/// y from each statistic's mean and 1 / deviation.
+template <class T, class A> void normalise(const Array& y, const Array& x, const Array& past, const A* mean, const A* rstd,
+                                           const Array& weight, const Array& bias, const Channels& v, bool rectified) {
+  int64_t count = (v.groups ? v.n : 1) * v.c;
+  Scratch memory(size_t(count) * 3 * sizeof(A));
+  A* f = memory.as<A>();
+  Coefficients<A> to{f, f + count, f + 2 * count, nullptr, nullptr};
+  put_norm(to, mean, rstd, weight, bias, v);
+  if (rectified)
+    apply<T>(Norm<T, true>{y.as<T>(), x.as<T>(), past.as<T>()}, to, v);
+  else
+    apply<T>(Norm<T, false>{y.as<T>(), x.as<T>(), nullptr}, to, v);
+}
+
+/// Calls f with the gate of a gradient as a constant.
+template <class F> void with_gate(bool rectified, bool by_y, F f) {
+  if (!rectified) return f(std::integral_constant<Gate, Gate::open>());
+  if (by_y) return f(std::integral_constant<Gate, Gate::by_y>());
+  f(std::integral_constant<Gate, Gate::by_x>());
 }
 
 }  // namespace
 
 void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Array& running_mean, const Array& running_var,
-                  const Array& sum, const Array& x, const Array& residual, const Array& weight, const Array& bias, int64_t groups,
-                  double eps, double momentum) {
+                  const Array& sum, const Array& x, const Array& residual, const Array& past, const Array& weight,
+                  const Array& bias, int64_t groups, double eps, double momentum, bool rectified) {
   if (x.count == 0) return;
   Channels v(x, groups);
   dispatch_float("channel_norm", x.dtype, [&]<class T>() {
@@ -290,45 +351,48 @@ void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Ar
       };
       move(running_mean, middle[s]), move(running_var, squares[s] / (m - 1));
     }
-    normalise<T>(y, residual ? sum : x, mean.as<A>(), rstd.as<A>(), weight, bias, v);
+    normalise<T>(y, residual ? sum : x, past, mean.as<A>(), rstd.as<A>(), weight, bias, v, rectified);
   });
 }
 
-void channel_norm_fixed(const Array& y, const Array& rstd, const Array& x, const Array& mean, const Array& var, const Array& weight,
-                        const Array& bias, double eps) {
+void channel_norm_fixed(const Array& y, const Array& rstd, const Array& x, const Array& past, const Array& mean, const Array& var,
+                        const Array& weight, const Array& bias, double eps, bool rectified) {
   Channels v(x, 0);
   dispatch_float("channel_norm_fixed", x.dtype, [&]<class T>() {
     using A = Acc<T>;
     for (int64_t k = 0; k < v.c; ++k) rstd.as<A>()[k] = A(1 / __builtin_sqrt(double(var.as<A>()[k]) + eps));
-    if (x.count > 0) normalise<T>(y, x, mean.as<A>(), rstd.as<A>(), weight, bias, v);
+    if (x.count > 0) normalise<T>(y, x, past, mean.as<A>(), rstd.as<A>(), weight, bias, v, rectified);
   });
 }
 
 /// With h = (x - mean) * rstd and u = g * weight: dx = rstd * (u - mean(u) - h * mean(u * h)), where the means are over the elements of
-/// a statistic; dweight = sum(g * h), dbias = sum(g).
-void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed, bool accumulate) {
+/// a statistic; dweight = sum(g * h), dbias = sum(g). Behind relu, g is what has passed it.
+void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& dpast, const Array& g,
+                           const Array& x, const Array& y, const Array& mean, const Array& rstd, const Array& weight,
+                           const Array& bias, int64_t groups, bool fixed, bool accumulate, bool rectified) {
   Channels v(x, groups);
   dispatch_float("channel_norm_backward", x.dtype, [&]<class T>() {
     using A = Acc<T>;
     int64_t c = v.c, count = slots(v), coefficients = (groups ? v.n : 1) * c, statistics = v.statistics();
-    Scratch memory(size_t(2 * count * c + 4 * coefficients) * sizeof(A)), sums(size_t(2 * (statistics + c)) * sizeof(double));
+    Scratch memory(size_t(2 * count * c + 5 * coefficients) * sizeof(A)), sums(size_t(2 * (statistics + c)) * sizeof(double));
     A *sum = memory.as<A>(), *product = sum + count * c, *f = product + count * c;
-    Coefficients<A> to{f, f + coefficients, f + 2 * coefficients, f + 3 * coefficients};
+    Coefficients<A> to{f, f + coefficients, f + 2 * coefficients, f + 3 * coefficients, f + 4 * coefficients};
     double *level = sums.as<double>(), *along = level + statistics, *dw = along + statistics, *db = dw + c;
-    const A *middle = mean.as<A>(), *scale = rstd.as<A>();
-    each_coefficient(v, [&](int64_t i, int64_t k, int64_t u) { to.middle[u] = middle[v.statistic(i, k)]; });
+    const A* scale = rstd.as<A>();
+    put_norm(to, mean.as<A>(), scale, weight, bias, v);
     for (int64_t s = 0; s < 2 * (statistics + c); ++s) level[s] = 0;
-    if (x.count > 0 && (!fixed || dweight || dbias)) {
-      each_unit(
-          v,
-          [&](int64_t u, int64_t at, int64_t n) {
-            products_of_row(sum + u, product + u, g.as<T>() + at, x.as<T>() + at, to.middle[v.first(u / c) + u % c], n);
-          },
-          [&](int64_t slot, int64_t i, int64_t at, int64_t rows) {
-            products_of_columns(sum + slot * c, product + slot * c, g.as<T>() + at, x.as<T>() + at, to.middle + v.first(i), rows,
-                                c);
-          });
+    Arrival<T> from{g.as<T>(), x.as<T>(), y.as<T>(), dpast.as<T>()};
+    if (x.count > 0 && (!fixed || dweight || dbias || dpast)) {
+      with_gate(rectified, bool(y), [&](auto gate) {
+        each_unit(
+            v,
+            [&](int64_t u, int64_t at, int64_t n) {
+              products_of_row<gate>(sum + u, product + u, from, at, to, v.first(u / c) + u % c, n);
+            },
+            [&](int64_t slot, int64_t i, int64_t at, int64_t rows) {
+              products_of_columns<gate>(sum + slot * c, product + slot * c, from, at, to, v.first(i), rows, c);
+            });
+      });
       for (int64_t k = 0; k < count; ++k)
         for (int64_t i = 0; i < c; ++i) {
           int64_t s = v.statistic(example_of_slot(v, k), i);
@@ -345,11 +409,14 @@ void channel_norm_backward(const Array& dx, const Array& dweight, const Array& d
     each_coefficient(v, [&](int64_t i, int64_t k, int64_t u) {
       int64_t s = v.statistic(i, k);
       double r = scale[s];
-      to.scale[u] = A(r * (weight ? weight.as<A>()[k] : A(1)));
       to.slope[u] = fixed ? A(0) : A(-r * r * along[s] / m);  // fixed statistics do not move with x
       to.shift[u] = fixed ? A(0) : A(-r * level[s] / m);
     });
-    apply<T, true>(dx.as<T>(), g.as<T>(), x.as<T>(), to, v, accumulate);
+    if (dpast) from.g = dpast.as<T>();  // what has passed is there to be read
+    if (rectified && !dpast)
+      apply<T>(Slope<T, Gate::by_x>{dx.as<T>(), from, accumulate}, to, v);
+    else
+      apply<T>(Slope<T, Gate::open>{dx.as<T>(), from, accumulate}, to, v);
   });
 }
 

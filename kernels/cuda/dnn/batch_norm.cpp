@@ -1,7 +1,7 @@
 // Batch norms in training. cuDNN writes the mean and 1 / sqrt(var + eps), which is what our own gradient saves; running statistics are moved
 // by a kernel of ours from those, so that they are of the unbiased variance whatever cuDNN holds them to be of. Its engines read channels
 // that come last, several at a time, without looking at whether they do. Batch norms by given statistics are one reading and one writing
-// for anybody, and stay ours.
+// for anybody, and stay ours; so do those with relu behind them, whose gradient works out again what our own forward kernel wrote, to the bit.
 #include <optional>
 
 #include "kernels/cuda/dnn/dnn.h"
@@ -13,10 +13,11 @@ namespace gradus::cuda {
 void move_running(const Array& running_mean, const Array& running_var, const Array& mean, const Array& rstd, int64_t per_channel,
                   double eps, double momentum);
 void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Array& running_mean, const Array& running_var,
-                  const Array& sum, const Array& x, const Array& residual, const Array& weight, const Array& bias, int64_t groups,
-                  double eps, double momentum);
-void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed, bool accumulate);
+                  const Array& sum, const Array& x, const Array& residual, const Array& past, const Array& weight,
+                  const Array& bias, int64_t groups, double eps, double momentum, bool rectified);
+void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& dpast, const Array& g,
+                           const Array& x, const Array& y, const Array& mean, const Array& rstd, const Array& weight,
+                           const Array& bias, int64_t groups, bool fixed, bool accumulate, bool rectified);
 
 namespace dnn {
 namespace {
@@ -82,19 +83,23 @@ bool batch_norm_task(Task& task, Job job, const Array& x, double eps) {
 }
 
 void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Array& running_mean, const Array& running_var,
-                  const Array& sum, const Array& x, const Array& residual, const Array& weight, const Array& bias, int64_t groups,
-                  double eps, double momentum) {
-  const bool done = !groups && !residual && where_memory_allows([&] {
+                  const Array& sum, const Array& x, const Array& residual, const Array& past, const Array& weight,
+                  const Array& bias, int64_t groups, double eps, double momentum, bool rectified) {
+  const bool done = !groups && !residual && !rectified && where_memory_allows([&] {
     return normalise(y, mean, rstd, running_mean, running_var, x, weight, bias, eps, momentum);
   });
-  if (!done) cuda::channel_norm(y, mean, rstd, running_mean, running_var, sum, x, residual, weight, bias, groups, eps, momentum);
+  if (!done)
+    cuda::channel_norm(y, mean, rstd, running_mean, running_var, sum, x, residual, past, weight, bias, groups, eps, momentum,
+                       rectified);
 }
 
-void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed, bool accumulate) {
-  const bool done = !groups && !fixed && !accumulate &&
+void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& dpast, const Array& g,
+                           const Array& x, const Array& y, const Array& mean, const Array& rstd, const Array& weight,
+                           const Array& bias, int64_t groups, bool fixed, bool accumulate, bool rectified) {
+  const bool done = !groups && !fixed && !accumulate && !rectified &&
                     where_memory_allows([&] { return gradient(dx, dweight, dbias, g, x, mean, rstd, weight); });
-  if (!done) cuda::channel_norm_backward(dx, dweight, dbias, g, x, mean, rstd, weight, groups, fixed, accumulate);
+  if (!done)
+    cuda::channel_norm_backward(dx, dweight, dbias, dpast, g, x, y, mean, rstd, weight, bias, groups, fixed, accumulate, rectified);
 }
 
 }  // namespace dnn

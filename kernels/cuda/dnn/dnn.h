@@ -16,9 +16,10 @@ void attention(const Array& y, const Array& lse, const Array& q, const Array& k,
 void attention_backward(const Array& dq, const Array& dk, const Array& dv, const Array& g, const Array& y, const Array& lse,
                         const Array& q, const Array& k, const Array& v, const Array& mask, const AttentionParams& p);
 void channel_norm(const Array& y, const Array& mean, const Array& rstd, const Array& running_mean, const Array& running_var,
-                  const Array& sum, const Array& x, const Array& residual, const Array& weight, const Array& bias, int64_t groups,
-                  double eps, double momentum);
-void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& g, const Array& x,
-                           const Array& mean, const Array& rstd, const Array& weight, int64_t groups, bool fixed, bool accumulate);
+                  const Array& sum, const Array& x, const Array& residual, const Array& past, const Array& weight,
+                  const Array& bias, int64_t groups, double eps, double momentum, bool rectified);
+void channel_norm_backward(const Array& dx, const Array& dweight, const Array& dbias, const Array& dpast, const Array& g,
+                           const Array& x, const Array& y, const Array& mean, const Array& rstd, const Array& weight,
+                           const Array& bias, int64_t groups, bool fixed, bool accumulate, bool rectified);
 
 }  // namespace gradus::cuda::dnn
