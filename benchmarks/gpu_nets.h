@@ -22,8 +22,8 @@ struct Bottleneck : nn::Module {
   }
   GRADUS_MEMBERS(conv1, bn1, conv2, bn2, conv3, bn3, downsample)
   template <class T> Tensor<T> forward(const Tensor<T>& x) {
-    Tensor<T> y = bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x))))))));
-    return relu(y + (downsample ? (*downsample)(x) : x));
+    Tensor<T> y = conv3(bn2.relu(conv2(bn1.relu(conv1(x)))));
+    return bn3.relu(y, downsample ? (*downsample)(x) : x);
   }
 };
 
@@ -41,7 +41,7 @@ struct ResNet50 : nn::Module {
   }
   GRADUS_MEMBERS(conv1, bn1, blocks, fc)
   template <class T> Tensor<T> forward(Tensor<T> x) {
-    x = max_pool2d(relu(bn1(conv1(x))), {.kernel = 3, .stride = 2, .padding = 1});
+    x = max_pool2d(bn1.relu(conv1(x)), {.kernel = 3, .stride = 2, .padding = 1});
     for (Bottleneck& block : blocks) x = block(x);
     return fc(flatten(adaptive_avg_pool2d(x, 1), 1));
   }

@@ -43,8 +43,8 @@ struct Residual : nn::Module {
   }
   GRADUS_MEMBERS(conv1, bn1, conv2, bn2, shortcut, bn3)
   template <class T> Tensor<T> forward(const Tensor<T>& x) {
-    Tensor<T> y = bn2(conv2(relu(bn1(conv1(x)))));
-    return relu(y + (shortcut ? (*bn3)((*shortcut)(x)) : x));
+    Tensor<T> y = conv2(bn1.relu(conv1(x)));
+    return bn2.relu(y, shortcut ? (*bn3)((*shortcut)(x)) : x);
   }
 };
 
@@ -60,7 +60,7 @@ struct ResNet18 : nn::Module {
   }
   GRADUS_MEMBERS(stem, bn, blocks, fc)
   template <class T> Tensor<T> forward(Tensor<T> x) {
-    x = relu(bn(stem(x)));
+    x = bn.relu(stem(x));
     for (Residual& block : blocks) x = block(x);
     return fc(flatten(adaptive_avg_pool2d(x, 1), 1));
   }

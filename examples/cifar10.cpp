@@ -20,8 +20,8 @@ struct Block : nn::Module {
       downsample.emplace(nn::Conv2d({.in = in, .out = out, .kernel = 1, .stride = stride, .bias = false}), nn::BatchNorm2d(out));
   }
   template <class T> Tensor<T> forward(const Tensor<T>& x) {
-    Tensor<T> y = bn2(conv2(relu(bn1(conv1(x)))));
-    return relu(y + (downsample ? (*downsample)(x) : x));
+    Tensor<T> y = conv2(bn1.relu(conv1(x)));
+    return bn2.relu(y, downsample ? (*downsample)(x) : x);
   }
 };
 
@@ -45,7 +45,7 @@ struct ResNet18 : nn::Module {
   static std::vector<Block> two(int64_t in, int64_t out) { return {Block(in, out, in == out ? 1 : 2), Block(out, out, 1)}; }
 
   template <class T> Tensor<T> forward(Tensor<T> x) {  // (N, 3, 32, 32)
-    x = relu(bn1(conv1(x)));
+    x = bn1.relu(conv1(x));
     for (auto* layer : {&layer1, &layer2, &layer3, &layer4})
       for (Block& block : *layer) x = block(x);        // (N, 512, 4, 4) at the end
     return fc(flatten(adaptive_avg_pool2d(x, 1), 1));  // (N, 10): logits

@@ -55,9 +55,19 @@ BatchNorm::BatchNorm(const char* name, int64_t channels, int least_rank, int mos
   check_size(name, "channels", channels);
   make(channels, o.affine, o.track_running_stats, weight, bias, running_mean, running_var, num_batches_tracked);
 }
-AnyTensor BatchNorm::forward(const AnyTensor& x) const {
+AnyTensor BatchNorm::forward(const AnyTensor& x) const { return normalise(x, false, {}); }
+AnyTensor BatchNorm::relu(const AnyTensor& x) const { return normalise(x, true, {}); }
+AnyTensor BatchNorm::relu(const AnyTensor& x, const AnyTensor& residual) const {
+  check_defined(name_, residual);
+  return normalise(x, true, residual);
+}
+AnyTensor BatchNorm::normalise(const AnyTensor& x, bool rectified, const AnyTensor& residual) const {
   check_defined(name_, x);
   if (x.dim() < least_rank_ || x.dim() > most_rank_) wrong_rank(name_, x, least_rank_, most_rank_);
+  auto norm = [&](const AnyTensor& mean, const AnyTensor& var, const gradus::BatchNormOptions& options) {
+    AnyTensor w = beside(weight, x), b = beside(bias, x);
+    return rectified ? batch_norm_relu(x, residual, mean, var, w, b, options) : batch_norm(x, mean, var, w, b, options);
+  };
   bool batch_statistics = training() || !running_mean.defined();
   double momentum = options_.momentum.value_or(0);
   if (training() && num_batches_tracked.defined()) {
@@ -67,11 +77,10 @@ AnyTensor BatchNorm::forward(const AnyTensor& x) const {
   }
   if (x.numel() == 0) {  // nothing to normalize, and nothing to learn from
     AnyTensor none = zeros({x.size(1)}, x.dtype(), x.device());
-    return batch_norm(x, none, ones_like(none), beside(weight, x), beside(bias, x), {.eps = options_.eps});
+    return norm(none, ones_like(none), {.eps = options_.eps});
   }
   Running mean(running_mean, x), var(running_var, x);
-  AnyTensor y = batch_norm(x, mean.tensor(), var.tensor(), beside(weight, x), beside(bias, x),
-                           {.training = batch_statistics, .momentum = momentum, .eps = options_.eps});
+  AnyTensor y = norm(mean.tensor(), var.tensor(), {.training = batch_statistics, .momentum = momentum, .eps = options_.eps});
   if (batch_statistics) {
     NoGrad no_grad;
     mean.moved(), var.moved();

@@ -19,7 +19,8 @@ struct Net : nn::Module {
   nn::Dropout drop{0.3};
   GRADUS_MEMBERS(table, hidden, mix, out, norm, drop)
   template <class T = float> Tensor<T> forward(const Tensor<int64_t>& index) {
-    return out(drop(relu(norm(mix(hidden(flatten(table.forward<T>(index), 1)))))));
+    Tensor<T> h = hidden(flatten(table.forward<T>(index), 1));
+    return out(drop(norm.relu(mix(h), h)));
   }
 };
 

@@ -97,6 +97,11 @@ GPU_TEST(Gpu, BatchNormsThatStayHere) {
     expect_alike(activations({16, 64, 64, 64}, DType::float32), {.affine = false});
     expect_alike(activations({16, 64, 64, 64}, DType::float32).contiguous(), {});
   });
+  expect_plans(0, [&] {  // relu behind it goes along with our own kernels
+    AnyTensor x = on_gpu(activations({16, 64, 64, 64}, DType::float32)).requires_grad_(), w = ones({64}, DType::float32, kGpu);
+    AnyTensor y = batch_norm_relu(x, {}, {}, {}, w, w, {.training = true});
+    grad({y}, {x}, {ones_like(y)});
+  });
 }
 
 GPU_TEST(Gpu, ConvolutionsThroughCudnn) {

@@ -239,8 +239,67 @@ DEVICE_TEST(BatchNorm, AnEmptyBatchTeachesNothing) {
   EXPECT_EQ(values(bn.running_var), std::vector<double>(3, 1.0));
 }
 
+void set(nn::BatchNorm& bn) {
+  NoGrad no_grad;
+  bn.weight.copy_(draw({3}, 0.5, 2, 4, DType::float32)), bn.bias.copy_(draw({3}, -1, 1, 5, DType::float32));
+}
+// relu behind the norm is the same layer: its state, its statistics and its modes.
+DEVICE_TEST(BatchNorm, ReluIsReluOfForward) {
+  for (const nn::BatchNormOptions& options :
+       {nn::BatchNormOptions{}, nn::BatchNormOptions{.momentum = std::nullopt}, nn::BatchNormOptions{.affine = false},
+        nn::BatchNormOptions{.track_running_stats = false}})
+    for (DType type : {DType::float32, DType::float64, DType::bfloat16}) {
+      nn::BatchNorm2d plain(3, options);
+      if (options.affine) set(plain);
+      nn::BatchNorm2d one = plain, two = plain;
+      EXPECT_EQ(shapes_of(one), shapes_of(plain));
+      const double tolerance = type == DType::bfloat16 ? 3e-2 : 1e-6;
+      for (uint64_t step = 1; step <= 4; ++step) {
+        if (step == 3) plain.eval(), one.eval(), two.eval();
+        AnyTensor x = draw({4, 3, 5, 2}, -1, 3, step).to(type), r = draw({4, 3, 5, 2}, -2, 1, step + 9).to(type);
+        AnyTensor norm = plain(x), y = one.relu(x), z = two.relu(x, r);
+        EXPECT_EQ(distance(y, relu(norm)), 0) << name(type) << step;
+        EXPECT_LT(distance(z, relu(norm + r)), tolerance) << name(type) << step;
+        EXPECT_EQ(z.dtype(), type);
+      }
+      for (const nn::BatchNorm2d* other : {&one, &two}) {
+        if (!options.track_running_stats) continue;
+        EXPECT_EQ(values(other->running_mean), values(plain.running_mean));
+        EXPECT_EQ(values(other->running_var), values(plain.running_var));
+        EXPECT_EQ(other->num_batches_tracked.item(), 2);
+      }
+    }
+}
+
+DEVICE_TEST(BatchNorm, ReluHasGradientsInBothModes) {
+  nn::BatchNorm1d bn(3);
+  set(bn);
+  Tensor<float> x(draw({5, 3}, -1, 1, 1, DType::float32)), r(draw({5, 3}, -1, 1, 2, DType::float32));
+  x.requires_grad_(), r.requires_grad_();
+  for (bool training : {true, false}) {
+    bn.train(training);
+    const std::vector<AnyTensor> leaves{x, bn.weight, bn.bias, r};
+    AnyTensor g = draw({5, 3}, -1, 1, 6, DType::float32);
+    std::vector<AnyTensor> fused = grad({bn.relu(x, r)}, leaves, {g}), apart = grad({relu(bn(x) + r)}, leaves, {g});
+    for (size_t k = 0; k < leaves.size(); ++k) EXPECT_LT(distance(fused[k], apart[k]), 2e-6) << training << k;
+  }
+  AnyTensor none = zeros({0, 3, 4}, DType::float32).requires_grad_();
+  AnyTensor y = nn::BatchNorm1d(3).relu(none, none);
+  sum(y).backward();
+  EXPECT_EQ(none.grad().shape(), none.shape());
+  // Half activations beside float parameters.
+  AnyTensor z = bn.relu(x.to<bfloat16>(), r.to<bfloat16>());
+  EXPECT_EQ(z.dtype(), DType::bfloat16);
+  sum(z * z).backward();
+  EXPECT_EQ(bn.weight.grad().dtype(), DType::float32);
+}
+
 DEVICE_TEST(BatchNorm, WrongInputs) {
   nn::BatchNorm2d bn(3);
+  const AnyTensor images = draw({2, 3, 4, 4}, 0, 1, 1, DType::float32);
+  EXPECT_EQ(message_of<ValueError>([&] { bn.relu(images, AnyTensor()); }), "BatchNorm2d: got an undefined tensor");
+  EXPECT_EQ(message_of<ShapeError>([&] { bn.relu(images, images.narrow(0, 0, 1)); }),
+            "batch_norm_relu: x has shape [2, 3, 4, 4], residual [1, 3, 4, 4]; expand() the smaller one");
   EXPECT_NE(message_of<ShapeError>([&] {
               bn(draw({2, 3}));
             }).find("BatchNorm2d: got shape [2, 3]; 4 dimensions"),

@@ -25,11 +25,19 @@ class BatchNorm : public Module {
 
   AnyTensor forward(const AnyTensor& x) const;
   GRADUS_TYPED_FORWARD
+  /// relu of the norm, and of the norm + residual, without passes of their own: return bn2.relu(conv2(y), x) ends a residual block.
+  AnyTensor relu(const AnyTensor& x) const;
+  AnyTensor relu(const AnyTensor& x, const AnyTensor& residual) const;
+  template <class T> Tensor<T> relu(const Tensor<T>& x) const { return Tensor<T>(relu(static_cast<const AnyTensor&>(x))); }
+  template <class T> Tensor<T> relu(const Tensor<T>& x, const Tensor<T>& residual) const {
+    return Tensor<T>(relu(static_cast<const AnyTensor&>(x), static_cast<const AnyTensor&>(residual)));
+  }
 
  protected:
   BatchNorm(const char* name, int64_t channels, int least_rank, int most_rank, const BatchNormOptions& options);
 
  private:
+  AnyTensor normalise(const AnyTensor& x, bool rectified, const AnyTensor& residual) const;
   const char* name_;
   int least_rank_, most_rank_;
   BatchNormOptions options_;
