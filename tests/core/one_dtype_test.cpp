@@ -59,6 +59,9 @@ OF_TWO(pairwise_distance)
 OF_TWO(logaddexp)
 static_assert(!compiles<F, D>(CALL(cross(x..., 0))) && compiles<F, F>(CALL(cross(x..., 0))));
 
+static_assert(compiles<F, F, AnyTensor, AnyTensor>(CALL(batch_norm_relu(x...))));
+static_assert(!compiles<F, D, AnyTensor, AnyTensor>(CALL(batch_norm_relu(x...))));
+
 static_assert(compiles<B, F, F>(CALL(where(x...))) && !compiles<B, F, D>(CALL(where(x...))));
 static_assert(compiles<B, F, double>(CALL(where(x...))));
 static_assert(compiles<F, B, F>(CALL(masked_fill(x...))) && !compiles<F, B, D>(CALL(masked_fill(x...))));

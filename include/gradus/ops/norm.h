@@ -37,7 +37,8 @@ struct BatchNormOptions {
 AnyTensor batch_norm(const AnyTensor& x, const AnyTensor& running_mean, const AnyTensor& running_var, const AnyTensor& weight = {},
                      const AnyTensor& bias = {}, const BatchNormOptions& options = {});
 /// relu(batch_norm(x, ...) + residual) without passes of their own for the sum and relu: of half types it is rounded once. Without a residual
-/// (undefined), relu(batch_norm(x, ...)). As that and relu in all else; throws ShapeError where the shapes of x and residual differ.
+/// (undefined), relu(batch_norm(x, ...)). NaN passes, and so does its gradient. Throws as batch_norm does, and ShapeError where the shapes
+/// of x and residual differ.
 ///   AnyTensor y = batch_norm_relu(x, shortcut, running_mean, running_var, weight, bias, {.training = true});
 AnyTensor batch_norm_relu(const AnyTensor& x, const AnyTensor& residual, const AnyTensor& running_mean,
                           const AnyTensor& running_var, const AnyTensor& weight = {}, const AnyTensor& bias = {},

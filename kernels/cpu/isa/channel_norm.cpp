@@ -383,7 +383,8 @@ void channel_norm_backward(const Array& dx, const Array& dweight, const Array& d
     for (int64_t s = 0; s < 2 * (statistics + c); ++s) level[s] = 0;
     Arrival<T> from{g.as<T>(), x.as<T>(), y.as<T>(), dpast.as<T>()};
     if (x.count > 0 && (!fixed || dweight || dbias || dpast)) {
-      with_gate(rectified, bool(y), [&](auto gate) {
+      with_gate(rectified, bool(y), [&](auto which) {
+        constexpr Gate gate = which;
         each_unit(
             v,
             [&](int64_t u, int64_t at, int64_t n) {
