@@ -208,8 +208,10 @@ GPU_TEST(Gpu, Attention) {
          {std::array<int64_t, 4>{5, 7, 4, 3}, {70, 70, 33, 70}, {130, 65, 64, 64}, {1, 200, 8, 8}, {3, 3, 130, 1}}) {
       AnyTensor q = x({2, 3, queries, size}, 1), k = x({2, 3, keys, size}, 2), v = x({2, 3, keys, values}, 3);
       EXPECT_LE(apart(with({}), {q, k, v}), near) << name(t) << queries << " " << keys;
-      EXPECT_LE(apart(with({.is_causal = true}), {q, k, v}), near) << name(t) << queries << " " << keys;
-      EXPECT_LE(apart(with({.is_causal = true, .dropout_p = 0.3}), {q, k, v}), near) << name(t) << queries << " " << keys;
+      if (queries > 1) {  // one alone sees one key, and moves with neither
+        EXPECT_LE(apart(with({.is_causal = true}), {q, k, v}), near) << name(t) << queries << " " << keys;
+        EXPECT_LE(apart(with({.is_causal = true, .dropout_p = 0.3}), {q, k, v}), near) << name(t) << queries << " " << keys;
+      }
       AnyTensor closed = sample({queries, keys}, DType::boolean, 4);
       closed.select(0, 0).fill_(false);  // one that may look at nothing
       EXPECT_LE(apart(with({.dropout_p = 0.2}), {q, k, v, closed}), near) << name(t) << queries << " " << keys;

@@ -60,6 +60,15 @@ DEVICE_TEST(Glu, GradientsOfBothOrders) {
   EXPECT_EQ(gradcheck([](const auto& in) { return glu(in[0].transpose(1, 2)); }, {x}), "");
 }
 
+DEVICE_TEST(Relu, LetsThroughTheGradientOfWhatIsNoNumber) {
+  for (DType type : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
+    AnyTensor x = placed(Tensor<float>{NAN, -1, 0, 2, -HUGE_VALF, HUGE_VALF}).to(type).requires_grad_(), y = relu(x);
+    const std::vector<double> got = values(y), slopes = values(grad({y}, {x}, {full_like(y.detach(), 3)})[0]);
+    EXPECT_TRUE(std::isnan(got[0]));
+    EXPECT_EQ(slopes, (std::vector<double>{3, 0, 0, 3, 0, 3})) << name(type);
+  }
+}
+
 DEVICE_TEST(Prelu, OneSlopeOrOneAChannel) {
   Tensor<double> x = {{-1, 2, -3}, {4, -5, 0}};
   EXPECT_EQ(distance(prelu(x, Tensor<double>{0.5}), Tensor<double>{{-0.5, 2, -1.5}, {4, -2.5, 0}}), 0);
