@@ -16,6 +16,19 @@ struct Part {
   int n;  // lanes, from the first
 };
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/// The first n of an instruction's lanes: what it takes for a mask lies n words before the middle.
+template <class Word, int lanes> GRADUS_FN __m256i first_lanes(int n) {
+  static constexpr struct Words {
+    Word word[2 * lanes];
+    constexpr Words() : word{} {
+      for (int i = 0; i < lanes; ++i) word[i] = Word(-1);
+    }
+  } kWords;
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kWords.word + lanes - n));
+}
+#endif
+
 template <class T> GRADUS_FN Packet<T> load(const T* from, Whole, accumulate_t<T> = 0) { return gradus::load(from); }
 /// Lanes beyond the part are `fill`.
 template <class T> GRADUS_FN Packet<T> load(const T* from, Part part, accumulate_t<T> fill = 0) {
@@ -24,9 +37,26 @@ template <class T> GRADUS_FN Packet<T> load(const T* from, Part part, accumulate
     return PacketF(PacketF::V(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), __mmask16((1u << part.n) - 1), from)));
   if constexpr (std::is_same_v<T, double>)
     return PacketD(PacketD::V(_mm512_mask_loadu_pd(_mm512_set1_pd(fill), __mmask8((1u << part.n) - 1), from)));
+  if constexpr (is_half(dtype_of<T>)) {
+    T words[kLanesOf<T>];  // in a register
+    gradus::store(static_cast<T*>(words), Packet<T>(fill));
+    auto* all = reinterpret_cast<__m256i*>(words);
+    _mm256_storeu_si256(all, _mm256_mask_loadu_epi16(_mm256_loadu_si256(all), __mmask16((1u << part.n) - 1), from));
+    return gradus::load(static_cast<const T*>(words));
+  }
+#elif defined(__AVX2__)
+  if constexpr (std::is_same_v<T, float>) {
+    const __m256i lanes = first_lanes<int32_t, 8>(part.n);
+    return PacketF(PacketF::V(_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(from, lanes), _mm256_castsi256_ps(lanes))));
+  }
+  if constexpr (std::is_same_v<T, double>) {
+    const __m256i lanes = first_lanes<int64_t, 4>(part.n);
+    return PacketD(PacketD::V(_mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(from, lanes), _mm256_castsi256_pd(lanes))));
+  }
 #endif
   T buffer[kLanesOf<T>];
-  for (int i = 0; i < kLanesOf<T>; ++i) buffer[i] = i < part.n ? from[i] : T(fill);
+  gradus::store(static_cast<T*>(buffer), Packet<T>(fill));
+  __builtin_memcpy(buffer, from, size_t(part.n) * sizeof(T));
   return gradus::load(static_cast<const T*>(buffer));
 }
 template <class T> GRADUS_FN void store(T* to, Packet<T> x, Whole) { gradus::store(to, x); }
@@ -34,10 +64,18 @@ template <class T> GRADUS_FN void store(T* to, Packet<T> x, Part part) {
 #if defined(__AVX512F__)
   if constexpr (std::is_same_v<T, float>) return _mm512_mask_storeu_ps(to, __mmask16((1u << part.n) - 1), x.v);
   if constexpr (std::is_same_v<T, double>) return _mm512_mask_storeu_pd(to, __mmask8((1u << part.n) - 1), x.v);
+  if constexpr (is_half(dtype_of<T>)) {
+    T words[kLanesOf<T>];
+    gradus::store(static_cast<T*>(words), x);
+    return _mm256_mask_storeu_epi16(to, __mmask16((1u << part.n) - 1), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)));
+  }
+#elif defined(__AVX2__)
+  if constexpr (std::is_same_v<T, float>) return _mm256_maskstore_ps(to, first_lanes<int32_t, 8>(part.n), x.v);
+  if constexpr (std::is_same_v<T, double>) return _mm256_maskstore_pd(to, first_lanes<int64_t, 4>(part.n), x.v);
 #endif
   T buffer[kLanesOf<T>];
   gradus::store(static_cast<T*>(buffer), x);
-  for (int i = 0; i < part.n; ++i) to[i] = buffer[i];
+  __builtin_memcpy(to, buffer, size_t(part.n) * sizeof(T));
 }
 /// The first lanes of x, zero in the others.
 template <class P> GRADUS_FN P only(P x, Whole) { return x; }
