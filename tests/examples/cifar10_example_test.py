@@ -23,7 +23,7 @@ def record(kind, state):
 
 def write_images(folder):
     state = 1
-    for name, count in [(f"data_batch_{i}.bin", 20) for i in range(1, 6)] + [("test_batch.bin", 20)]:
+    for name, count in [(f"data_batch_{i}.bin", 60) for i in range(1, 6)] + [("test_batch.bin", 50)]:
         content = b""
         for i in range(count):
             one, state = record(i * 7 % 10, state)
@@ -33,7 +33,7 @@ def write_images(folder):
 
 def test(folder):
     write_images(folder)
-    small = ("--data", folder, "--width", 4, "--batch-size", 20, "--lr", 0.05)
+    small = ("--data", folder, "--width", 4, "--batch-size", 20, "--lr", 0.02)
     files = []
     for workers in (0, 1, 3):
         file = folder / f"net{workers}.safetensors"
@@ -42,12 +42,12 @@ def test(folder):
         files.append(file.read_bytes())
     check("the bits depend on the number of workers", len(set(files)) == 1)
     check("no names as torchvision has them", b"layer2.0.downsample.0.weight" in files[0] and b"layer4.1.bn2.running_var" in files[0])
-    for precision in ("float", "bfloat16", "half"):
-        done = run(*small, "--epochs", 12, "--precision", precision)
+    for precision in ("float", "bfloat16", "half"):  # by chance a tenth is right; of 36 seeds and precisions none ended below 0.6
+        done = run(*small, "--epochs", 8, "--precision", precision)
         check(f"failed in {precision}", done.returncode == 0, done.stderr)
         last = re.fullmatch(r"test accuracy: (0\.\d{4}|1\.0000)", done.stdout.rstrip("\n").split("\n")[-1])
         check("another last line", last, done.stdout)
-        check(f"stripes of ten colours were not told apart in {precision}", float(last[1]) > 0.7, done.stdout)
+        check(f"stripes of ten colours were not told apart in {precision}", float(last[1]) >= 0.5, done.stdout)
         check("says another type", f"activations of {dict(float='float32', half='float16').get(precision, precision)}" in done.stdout, done.stdout)
 
     example.check_refusals([(("--precision", "int8"), "--precision int8: choose float, bfloat16 or half"),
