@@ -126,7 +126,8 @@ int64_t AnyTensor::size(int64_t axis) const {
 void detail::check_axes(const AnyTensor& x, int wanted) {
   check_defined("sizes", x);
   if (x.dim() != wanted)
-    fail<ShapeError>("sizes: the tensor has shape ", x.shape(), ", ", x.dim(), x.dim() == 1 ? " axis" : " axes", ", not ", wanted);
+    fail<ShapeError>("sizes: the tensor has shape ", x.shape(), ", ", x.dim(), x.dim() == 1 ? " axis" : " axes", ", not ", wanted,
+                     "; reshape() it, or ask for as many");
 }
 
 double AnyTensor::item() const {

@@ -32,8 +32,12 @@ TEST(Types, SizesComeApart) {
   EXPECT_EQ(rows, 2);
   EXPECT_EQ(columns, 3);
   EXPECT_EQ(sizes<0>(AnyTensor(full({}, 1, DType::float32))).size(), 0u);
-  EXPECT_EQ(message_of<ShapeError>([] { sizes<3>(zeros<float>({2, 5})); }), "sizes: the tensor has shape [2, 5], 2 axes, not 3");
-  EXPECT_EQ(message_of<ShapeError>([] { sizes<2>(zeros<float>({5})); }), "sizes: the tensor has shape [5], 1 axis, not 2");
+  EXPECT_EQ(message_of<ShapeError>([] {
+              sizes<3>(zeros<float>({2, 5}));
+            }),
+            "sizes: the tensor has shape [2, 5], 2 axes, not 3; reshape() it, or ask for as many");
+  EXPECT_EQ(message_of<ShapeError>([] { sizes<2>(zeros<float>({5})); }),
+            "sizes: the tensor has shape [5], 1 axis, not 2; reshape() it, or ask for as many");
   EXPECT_THROW(sizes<1>(AnyTensor()), ValueError);
 }
 

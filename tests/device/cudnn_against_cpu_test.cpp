@@ -5,6 +5,7 @@
 
 #include "gradus/core/capture.h"
 #include "gradus/core/tuning.h"
+#include "tests/channels_last.h"
 #include "tests/device/on_gpu.h"
 
 using namespace gradus;
@@ -22,14 +23,6 @@ template <class F> void expect_plans(int64_t plans, F f) {
   f();
   if (!counted) return;
   EXPECT_EQ(gradus_emulated_cudnn_runs() - before, mode && std::string(mode) == "on" ? plans : 0);
-}
-
-/// Channels last in memory.
-AnyTensor last(const AnyTensor& x) {
-  std::vector<int64_t> there{0}, back{0, x.dim() - 1};
-  for (int d = 2; d < x.dim(); ++d) there.push_back(d), back.push_back(d - 1);
-  there.push_back(1);
-  return x.permute(there).contiguous().permute(back);
 }
 
 struct Trained {
@@ -74,7 +67,7 @@ AnyTensor activations(const Shape& shape, DType t, uint64_t seed = 1) {
   AnyTensor shift = draw({shape[1]}, -2, 2, 9);
   Shape wide{1, shape[1]};
   while (wide.rank < shape.rank) wide.push_back(1);
-  return last((draw(shape, -1, 1, seed) + shift.reshape(wide)).to(t));
+  return channels_last((draw(shape, -1, 1, seed) + shift.reshape(wide)).to(t));
 }
 
 }  // namespace

@@ -2,8 +2,12 @@
 // asked to find none the first time.
 #include <cstdlib>
 
-#include "tests/check.h"
+#include "gradus/core/memory.h"
 #include "tests/device/on_gpu.h"
+
+#if GRADUS_WITH_CUDA
+#include "kernels/cuda/dnn/handles.h"
+#endif
 
 using namespace gradus;
 using namespace gradus::testing;
@@ -29,3 +33,24 @@ GPU_TEST(Gpu, DecompositionsLibraryGetsMemoryThatIsKeptForLater) {
   Tensor<float> a = eye<float>(3, 3, kGpu) * 4.0f;
   EXPECT_EQ(linalg::cholesky(a)[2][2].item(), 2.0f);
 }
+
+#if GRADUS_WITH_CUDA
+namespace {
+int asked_for_handles = 0, one;
+void* late() { return asked_for_handles++ == 0 ? nullptr : &one; }
+void* never() { return ++asked_for_handles, nullptr; }
+}  // namespace
+
+GPU_TEST(Gpu, CudnnsHandlesGetMemoryThatIsKeptForLater) {
+  cuda::dnn::Handles handles(late), none(never);
+  keep_some();
+  EXPECT_EQ(handles.take(0), &one);
+  EXPECT_EQ(asked_for_handles, 2);
+  EXPECT_EQ(memory_stats(kGpu).cached, 0u);
+  handles.give_back(0, &one);
+  EXPECT_EQ(handles.take(0), &one);  // the same, without asking
+  EXPECT_EQ(asked_for_handles, 2);
+  EXPECT_EQ(none.take(0), nullptr);
+  EXPECT_EQ(asked_for_handles, 4);
+}
+#endif

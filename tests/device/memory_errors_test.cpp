@@ -1,6 +1,5 @@
 // What the driver says to who asks for memory: that there is none is OutOfMemory, and anything else is told as what it is. An emulated GPU can
 // be made to say either.
-#include "gradus/core/memory.h"
 #include "tests/device/on_gpu.h"
 
 using namespace gradus;

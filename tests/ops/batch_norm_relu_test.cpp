@@ -1,18 +1,12 @@
 // relu behind a batch norm, and behind its sum with a residual: against the ops that it is made of, and its gradient's judgement of what passed
 // against the result itself, to the bit.
-#include "tests/check.h"
+#include "tests/channels_last.h"
 
 using namespace gradus;
 using namespace gradus::testing;
 
 namespace {
 
-AnyTensor channels_last(const AnyTensor& x) {
-  std::vector<int64_t> order = {0}, back = {0, x.dim() - 1};
-  for (int64_t d = 2; d < x.dim(); ++d) order.push_back(d), back.push_back(d - 1);
-  order.push_back(1);
-  return x.permute(order).contiguous().permute(back);
-}
 /// Every second row of a larger tensor.
 AnyTensor sliced(const AnyTensor& x) { return cat({unsqueeze(x, 1), unsqueeze(x, 1) + 9.0}, 1).select(1, 0); }
 

@@ -1,17 +1,10 @@
 // Batch, group and instance normalisation against the definition in double, in both layouts.
-#include "tests/check.h"
+#include "tests/channels_last.h"
 
 using namespace gradus;
 using namespace gradus::testing;
 
 namespace {
-
-AnyTensor channels_last(const AnyTensor& x) {
-  std::vector<int64_t> order = {0}, back = {0, x.dim() - 1};
-  for (int64_t d = 2; d < x.dim(); ++d) order.push_back(d), back.push_back(d - 1);
-  order.push_back(1);
-  return x.permute(order).contiguous().permute(back);
-}
 
 struct Reference {
   AnyTensor y;

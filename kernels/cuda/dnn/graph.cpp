@@ -8,12 +8,12 @@
 #include <cstring>
 #include <exception>
 #include <limits>
-#include <mutex>
 #include <stdexcept>
 #include <vector>
 
 #include "gradus/core/error.h"
 #include "kernels/cuda/dnn/dnn.h"
+#include "kernels/cuda/dnn/handles.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/cuda/scratch.h"
 #include "kernels/cuda/timing.h"
@@ -175,50 +175,29 @@ std::string open_cudnn() {
   return why;
 }
 
-/// Handles wait here for the next thread that needs one. They are never destroyed: at the end of a program the driver may be gone first.
-class Handles {
- public:
-  cudnnHandle_t take(int device) {
-    {
-      std::lock_guard lock(mutex_);
-      if (size_t(device) < free_.size() && !free_[size_t(device)].empty()) {
-        cudnnHandle_t handle = free_[size_t(device)].back();
-        free_[size_t(device)].pop_back();
-        return handle;
-      }
-    }
-    cudnnHandle_t handle = nullptr;
-    auto* create = of_library<decltype(cudnnCreate)>("cudnnCreate");
-    return create && with_room([&] { return create(&handle) == CUDNN_STATUS_SUCCESS; }) ? handle : nullptr;
-  }
-  void give_back(int device, cudnnHandle_t handle) {
-    std::lock_guard lock(mutex_);
-    if (free_.size() <= size_t(device)) free_.resize(size_t(device) + 1);
-    free_[size_t(device)].push_back(handle);
-  }
-  static Handles& all() {
-    static auto* all = new Handles;
-    return *all;
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::vector<cudnnHandle_t>> free_;
-};
+void* make_handle() {
+  cudnnHandle_t handle = nullptr;
+  auto* create = of_library<decltype(cudnnCreate)>("cudnnCreate");
+  return create && create(&handle) == CUDNN_STATUS_SUCCESS ? handle : nullptr;
+}
+Handles& all_handles() {
+  static auto* all = new Handles(make_handle);
+  return *all;
+}
 
 /// This thread's handles, by device.
 class OwnHandles {
  public:
   ~OwnHandles() {
     for (size_t d = 0; d < of_.size(); ++d)
-      if (of_[d].handle) Handles::all().give_back(int(d), of_[d].handle);
+      if (of_[d].handle) all_handles().give_back(int(d), of_[d].handle);
   }
   bool has(int device) const { return size_t(device) < of_.size() && of_[size_t(device)].handle; }
   /// Null where none is to be had. The device is selected.
   cudnnHandle_t on(int device, cudaStream_t stream) {
     if (of_.size() <= size_t(device)) of_.resize(size_t(device) + 1);
     One& one = of_[size_t(device)];
-    if (!one.handle) one = {Handles::all().take(device), nullptr, false};
+    if (!one.handle) one = {static_cast<cudnnHandle_t>(all_handles().take(device)), nullptr, false};
     if (!one.handle || (one.placed && one.stream == stream)) return one.handle;
     static auto* const set_stream = of_library<decltype(cudnnSetStream)>("cudnnSetStream");
     if (!set_stream || set_stream(one.handle, stream) != CUDNN_STATUS_SUCCESS) return nullptr;
